@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Virtual machines of job runs on this node, through libvirt. A Hypervisor is one connection; its functions block,
+// are thread-safe, and throw holon::Error that names the domain. Nothing here knows Slurm or holond's state.
+//
+// A VM is a transient domain "holon-<job>.<restart>-vm<i>": it is gone from libvirt when it has ended. It is
+// created paused, QEMU as the job's user (DAC label, checked in /proc before anything runs), moved into the job's
+// cgroup leaf, then resumed: guest memory is only touched inside the job's limits.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/plan/plan.h"
+
+namespace holon::vm {
+
+struct Disk {
+    std::filesystem::path overlay;   // qcow2, owned by the job's user; empty: the image has no disk
+    std::filesystem::path base;      // its backing file, named in the XML so that libvirt probes nothing as root
+    std::string base_format;         // "qcow2" or "raw"
+};
+
+struct Machine {
+    plan::Job job;
+    plan::Vm vm;
+    uid_t uid = 0;
+    gid_t gid = 0;                       // of the QEMU process (group kvm where /dev/kvm needs it)
+    bool kvm = false;                    // else TCG
+    std::string cpu_model;               // empty: host-passthrough (kvm) or maximum (tcg)
+    std::uint64_t tcg_cache_mb = 64;
+    std::filesystem::path kernel, initrd;
+    std::string command_line;
+    Disk disk;
+    std::string bridge;                  // empty: no NIC
+    std::string tap;
+    std::filesystem::path channel_socket;  // QEMU listens; virtio-serial port "org.holon.0"
+    std::filesystem::path console_socket;  // QEMU listens; the guest's ttyS0
+};
+
+std::string domain_name(plan::Job job, std::uint32_t vm_index);
+std::string domain_xml(const Machine& machine);  // pure; unit-tested
+
+enum class End { shutdown, crashed, killed };  // guest powered off; QEMU failed; destroyed or killed by a signal
+struct Ended {
+    std::string domain;
+    End how{};
+    std::string detail;  // libvirt's words
+};
+
+class Hypervisor {
+  public:
+    // Connects; ON_END is called from libvirt's event thread for every Holon domain that ends, also after the
+    // daemon libvirtd was restarted (the connection is made again). Never called after the destructor.
+    Hypervisor(const std::string& uri, std::function<void(const Ended&)> on_end);
+    ~Hypervisor();
+
+    // Creates the domain, paused, and returns the pid of QEMU, whose real, effective and saved uid and gid were
+    // compared with MACHINE's (a mismatch destroys the domain and throws).
+    pid_t create_paused(const Machine& machine);
+    void resume(const std::string& domain);
+    void destroy(const std::string& domain);  // idempotent
+    std::vector<std::string> domains();       // all active "holon-…" domains
+    bool alive(const std::string& domain);
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// Does hardware virtualisation really work? Boots KERNEL with -accel kvm and waits (≤ 8 s) for its first console line:
+// a /dev/kvm that exists but cannot run a stock kernel counts as absent. The answer is cached in
+// CACHE_DIR/accelerator.json, keyed by the host's boot id, QEMU's version and the device's identity.
+struct Acceleration {
+    bool kvm = false;
+    std::string reason;  // "kvm: booted in 0.4 s", "no /dev/kvm", "/dev/kvm: no console output within 8 s"
+};
+Acceleration probe_acceleration(const std::filesystem::path& kernel, const std::filesystem::path& cache_dir);
+
+// --- The job's cgroup leaf -------------------------------------------------------------------------------------
+// Slurm's job container, learned from a process of it (the extern step): the directories "…/job_N" of each cgroup v1
+// controller that Slurm confines (memory, cpuset, cpuacct, …), or the one of cgroup v2. Survives daemon restarts.
+struct JobCgroup {
+    std::vector<std::filesystem::path> job_directories;  // one per hierarchy
+    std::uint64_t memory_limit_mb = 0;                   // of the job on this node; 0: unlimited
+    std::string cpus;                                    // cpuset of the job, "0-1"; empty: not confined
+};
+JobCgroup find_job_cgroup(pid_t member, std::uint32_t job);
+// Makes the leaf "holon" beside the steps in every hierarchy (cpuset copied from the job), and moves PID with all its threads in.
+void enter_leaf(const JobCgroup& cgroup, pid_t pid);
+// Number of processes the kernel killed for memory in the job so far (memory.oom_control/memory.events); 0 if not known.
+std::uint64_t oom_kills(const JobCgroup& cgroup);
+// Removes the leaves, and the job directories where Slurm could not because of them. Kills what is left in the leaf. Idempotent.
+void remove_leaf(const JobCgroup& cgroup);
+
+}  // namespace holon::vm
