@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Programs are run from an argument vector, never through a shell, so no text of a user is ever parsed.
-// Thread-safe. Children get an empty signal mask, default handlers, and no descriptor but 0, 1, 2.
+// Programs are run from an argument vector, never through a shell, so no text of a user is ever
+// parsed. Thread-safe. Children get an empty signal mask, default handlers, and no descriptor but
+// 0, 1, 2.
 #pragma once
 
 #include <sys/types.h>
@@ -29,10 +30,10 @@ struct Identity {
 Identity identity_of(uid_t uid);
 
 struct RunOptions {
-    std::string input;                             // fed to stdin
-    std::optional<Identity> as;                    // setgroups, setgid, setuid before exec
-    std::vector<std::string> env;                  // "K=V"; empty: PATH only, LC_ALL=C
-    std::chrono::milliseconds timeout{60'000};     // then SIGKILL and an Error
+    std::string input;                          // fed to stdin
+    std::optional<Identity> as;                 // setgroups, setgid, setuid before exec
+    std::vector<std::string> env;               // "K=V"; empty: PATH only, LC_ALL=C
+    std::chrono::milliseconds timeout{60'000};  // then SIGKILL and an Error
     std::filesystem::path working_directory = "/";
 };
 
@@ -48,9 +49,9 @@ RunResult run(const std::vector<std::string>& argv, const RunOptions& options = 
 // The same; a non-zero status is an Error with the program's name and its last stderr line.
 std::string run_checked(const std::vector<std::string>& argv, const RunOptions& options = {});
 
-// Opens PATH with the rights of WHO: in a forked child that has taken WHO's uid, gid and groups, and that
-// passes the descriptor back over a socket. Symbolic links are therefore followed with the user's rights.
-// Throws Error with the user's errno: "/data/x.qcow2: permission denied".
+// Opens PATH with the rights of WHO: in a forked child that has taken WHO's uid, gid and groups,
+// and that passes the descriptor back over a socket. Symbolic links are therefore followed with the
+// user's rights. Throws Error with the user's errno: "/data/x.qcow2: permission denied".
 Fd open_as(const Identity& who, const std::filesystem::path& path, int flags, mode_t mode = 0);
 
 }  // namespace holon::os

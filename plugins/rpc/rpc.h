@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Client side of docs/rpc.md, blocking, for the shims, holon-run and the CLI. No threads, no globals.
+// Client side of docs/rpc.md, blocking, for the shims, holon-run and the CLI. No threads, no
+// globals.
 #pragma once
 
 #include <chrono>
@@ -15,16 +16,19 @@ using Timeout = std::chrono::milliseconds;
 
 class Client {
   public:
-    // Connects to the local daemon. Throws Error "holond on this node does not answer (/run/holon/holond.sock: …)".
+    // Connects to the local daemon. Throws Error "holond on this node does not answer
+    // (/run/holon/holond.sock: …)".
     static Client local(Timeout timeout = Timeout{5000}, const std::string& socket = {});
     // Connects to HOST's daemon over TCP; every message is sealed with MUNGE.
-    static Client remote(const std::string& host, std::uint16_t port, Timeout timeout = Timeout{5000});
+    static Client remote(const std::string& host, std::uint16_t port,
+                         Timeout timeout = Timeout{5000});
 
     // Sends one request and returns the first reply; an {"error":…} reply is thrown as Error.
     nlohmann::json call(const nlohmann::json& request, Timeout timeout = Timeout{5000});
     // The next message of a streaming reply. Throws on error, time-out or closed connection.
     nlohmann::json next(Timeout timeout = Timeout::max());
-    // After a `session` reply: the raw socket, which now carries channel frames. Bytes already read are in LEFTOVER.
+    // After a `session` reply: the raw socket, which now carries channel frames. Bytes already read
+    // are in LEFTOVER.
     os::Fd take_socket(std::string& leftover);
     int fd() const { return socket_.get(); }
 
@@ -37,7 +41,8 @@ class Client {
 
 // Message framing, shared with the daemon.
 std::string frame(std::string_view json);
-// Takes one whole message off the front of BUFFER; false where more bytes are needed; throws over max_message.
+// Takes one whole message off the front of BUFFER; false where more bytes are needed; throws over
+// max_message.
 bool unframe(std::string& buffer, std::string& message);
 
 // MUNGE sealing. open() returns the sender's uid; both throw Error with libmunge's words.
