@@ -55,6 +55,8 @@ struct Limits {
     std::uint32_t max_vm_cpus = 0;
     std::uint64_t max_vm_memory_mb = 0;
     std::uint32_t max_boot_timeout_s = 0;
+    std::uint64_t memory_reserve_mb = 0;  // per VM, kept back from the job's memory for QEMU itself
+    bool allow_user_files = true;         // --vm-image=/path is accepted
     std::string default_image = "tiny";
     struct Image {
         std::string name;

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plugins/os/error.h"
+#include "plugins/spec/rules.h"
+#include "plugins/spec/spec.h"
+
+namespace holon::spec {
+namespace {
+
+const std::string* find(const Given& given, const char* name) {
+    auto found = given.find(name);
+    return found == given.end() ? nullptr : &found->second;
+}
+
+Mode mode_of(const Given& given) {
+    const rules::ModeOption* chosen = nullptr;
+    for (const auto& mode : rules::modes) {
+        if (!given.contains(std::string(mode.option))) continue;
+        if (chosen != nullptr)
+            throw Error("--{} and --{}: a job has one of them; give one", chosen->option,
+                        mode.option);
+        chosen = &mode;
+    }
+    if (chosen == nullptr)
+        throw Error("--{}: for jobs in VMs only; add --vm-cluster",
+                    given.empty() ? "vm-image" : given.begin()->first);
+    return chosen->mode;
+}
+
+std::string absolute_image(const std::string& text, const std::string& work_dir) {
+    if (!text.starts_with("./") && !text.starts_with("../")) return text;
+    std::string relative = text.starts_with("./") ? text.substr(2) : text;
+    std::string path = work_dir;
+    if (!path.empty() && !path.ends_with('/')) path += '/';
+    path += relative;
+    if (work_dir.empty() || !rules::is_clean_path(path))
+        throw Error(
+            "--vm-image={}: the directory it is relative to has no plain path; give an "
+            "absolute path",
+            text);
+    return path;
+}
+
+// The catalogue's entry; nullptr for files and where the catalogue is not known here.
+const Limits::Image* catalogued(const Spec& spec, const Limits& limits, bool given) {
+    if (spec.image.starts_with('/')) {
+        if (!limits.allow_user_files)
+            throw Error(
+                "--vm-image={}: this site boots images of its catalogue only; give a name "
+                "(see holon image list)",
+                spec.image);
+        return nullptr;
+    }
+    if (limits.images.empty()) return nullptr;
+    std::string known;
+    for (const auto& image : limits.images) {
+        if (image.name == spec.image) return &image;
+        known += (known.empty() ? "" : ", ") + image.name;
+    }
+    if (given)
+        throw Error("--vm-image={}: no such image; images known here: {}", spec.image, known);
+    throw Error("--vm-image: the site's default '{}' is missing; images known here: {}", spec.image,
+                known);
+}
+
+void check_count(const Spec& spec, const Limits& limits, const Request& request) {
+    std::uint32_t count = spec.vm_count != 0 ? spec.vm_count : request.min_nodes;
+    if (spec.vm_count != 0 && spec.vm_count < request.min_nodes)
+        throw Error(
+            "--vm-cluster={0}: {0} VMs cannot cover {1} nodes; give at least {1}, or "
+            "nothing for one per node",
+            spec.vm_count, request.min_nodes);
+    if (limits.max_vms != 0 && count > limits.max_vms)
+        throw Error("--vm-cluster={}: this site allows a job at most {} VMs", count,
+                    limits.max_vms);
+}
+
+// At least this many VMs share some node, however they are dealt out; 0 where the node count is
+// open.
+std::uint64_t crowded(const Spec& spec, const Request& request) {
+    if (spec.vm_count == 0) return 1;
+    if (request.max_nodes == 0) return 1;
+    return (spec.vm_count + std::uint64_t{request.max_nodes} - 1) / request.max_nodes;
+}
+
+void check_cpus(const Spec& spec, const Limits& limits, const Request& request) {
+    if (spec.vm_cpus != 0 && limits.max_vm_cpus != 0 && spec.vm_cpus > limits.max_vm_cpus)
+        throw Error("--vm-cpus={}: this site allows a VM at most {} CPUs", spec.vm_cpus,
+                    limits.max_vm_cpus);
+    if (request.cpus_per_node == 0) return;
+    std::uint64_t vms = crowded(spec, request);
+    std::uint64_t needed = vms * std::max<std::uint64_t>(spec.vm_cpus, 1);
+    if (needed <= request.cpus_per_node) return;
+    if (spec.vm_cpus == 0)
+        throw Error(
+            "--vm-cluster={}: {} VMs on a node, but the job has {} CPUs there; give fewer "
+            "VMs or ask for more nodes or CPUs",
+            spec.vm_count, vms, request.cpus_per_node);
+    if (vms == 1)
+        throw Error(
+            "--vm-cpus={}: the job has {} CPUs per node; give at most {}, or ask for more "
+            "with --ntasks-per-node or --cpus-per-task",
+            spec.vm_cpus, request.cpus_per_node, request.cpus_per_node);
+    throw Error(
+        "--vm-cpus={}: {} VMs on a node need {} CPUs, the job has {} there; give fewer VMs "
+        "or CPUs",
+        spec.vm_cpus, vms, needed, request.cpus_per_node);
+}
+
+void check_memory(const Spec& spec, const Limits& limits, const Request& request,
+                  const Limits::Image* image) {
+    std::uint64_t minimum = image != nullptr ? image->min_memory_mb : 0;
+    if (spec.vm_memory_mb != 0 && limits.max_vm_memory_mb != 0 &&
+        spec.vm_memory_mb > limits.max_vm_memory_mb)
+        throw Error("--vm-mem={}M: this site allows a VM at most {}M", spec.vm_memory_mb,
+                    limits.max_vm_memory_mb);
+    if (spec.vm_memory_mb != 0 && spec.vm_memory_mb < minimum)
+        throw Error("--vm-mem={}M: image '{}' needs at least {}M", spec.vm_memory_mb, spec.image,
+                    minimum);
+    std::uint64_t node = request.node_memory_mb;
+    if (node == 0 && request.cpu_memory_mb != 0 && request.cpus_per_node != 0 &&
+        request.cpu_memory_mb <= rules::most_memory_mb)
+        node = request.cpu_memory_mb * request.cpus_per_node;
+    if (node == 0) return;
+    const char* option = request.node_memory_mb != 0 ? "mem" : "mem-per-cpu";
+    std::uint64_t given = request.node_memory_mb != 0 ? node : request.cpu_memory_mb;
+    std::uint64_t vms = crowded(spec, request);
+    std::uint64_t each =
+        spec.vm_memory_mb != 0 ? spec.vm_memory_mb : std::max(minimum, rules::least_memory_mb);
+    std::uint64_t needed = vms * (each + limits.memory_reserve_mb);
+    if (needed <= node) return;
+    std::string what = spec.vm_memory_mb != 0
+                           ? fmt::format("--vm-mem={}M", spec.vm_memory_mb)
+                           : fmt::format("image '{}' ({}M at least)", spec.image, each);
+    throw Error(
+        "--{}={}M: {} needs {}M per node for {} VM{} and {}M reserve each; give --mem={}M "
+        "or more",
+        option, given, what, needed, vms, vms == 1 ? "" : "s", limits.memory_reserve_mb, needed);
+}
+
+}  // namespace
+
+Spec build(const Given& given, const Limits& limits, const Request& request) {
+    for (const auto& [name, text] : given)
+        if (auto wrong = check_option(name, text)) throw Error(*wrong);
+
+    Spec spec;
+    spec.mode = mode_of(given);
+    if (const auto* text = find(given, "vm-cluster"); text != nullptr && !text->empty())
+        spec.vm_count = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, rules::most_vms));
+    if (const auto* text = find(given, "vm-cpus"))
+        spec.vm_cpus = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, rules::most_cpus));
+    if (const auto* text = find(given, "vm-mem")) spec.vm_memory_mb = parse_memory_mb(*text);
+    if (const auto* text = find(given, "vm-network")) spec.network = *rules::network(*text);
+    if (const auto* text = find(given, "vm-boot-timeout")) {
+        spec.boot_timeout_s = parse_time_s(*text);
+        if (limits.max_boot_timeout_s != 0 && spec.boot_timeout_s > limits.max_boot_timeout_s)
+            throw Error("--vm-boot-timeout={}: this site allows at most {} seconds", *text,
+                        limits.max_boot_timeout_s);
+    }
+    spec.script_on_host = given.contains("no-vm");
+
+    const auto* image = find(given, "vm-image");
+    spec.image = image != nullptr ? absolute_image(*image, request.work_dir) : limits.default_image;
+    if (rules::is_clean_path(request.work_dir)) spec.submit_dir = request.work_dir;
+    spec.node_memory_mb = request.node_memory_mb;
+    spec.cpu_memory_mb = request.cpu_memory_mb;
+
+    check_count(spec, limits, request);
+    check_cpus(spec, limits, request);
+    check_memory(spec, limits, request, catalogued(spec, limits, image != nullptr));
+    return spec;
+}
+
+}  // namespace holon::spec

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <nlohmann/json.hpp>
+
+#include "plugins/os/error.h"
+#include "plugins/spec/rules.h"
+#include "plugins/spec/spec.h"
+
+namespace holon::spec {
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::size_t longest_text = 64 * 1024;
+
+// Takes members out of an object one by one, so that what is left over is known to be unknown.
+class Members {
+  public:
+    explicit Members(Json object) : object_(std::move(object)) {}
+
+    std::uint64_t number(const char* key, std::uint64_t most) {
+        Json value = take(key);
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
+            throw Error("spec: {}: not a whole number up to {}", key, most);
+        return value.get<std::uint64_t>();
+    }
+    std::uint32_t number32(const char* key, std::uint32_t most) {
+        return static_cast<std::uint32_t>(number(key, most));
+    }
+    bool boolean(const char* key) {
+        Json value = take(key);
+        if (!value.is_boolean()) throw Error("spec: {}: neither true nor false", key);
+        return value.get<bool>();
+    }
+    std::string text(const char* key) {
+        Json value = take(key);
+        if (!value.is_string()) throw Error("spec: {}: not a string", key);
+        return value.get<std::string>();
+    }
+    void nothing_left() const {
+        if (!object_.empty())
+            throw Error("spec: {}: unknown key", object_.begin().key().substr(0, 40));
+    }
+
+  private:
+    Json take(const char* key) {
+        auto found = object_.find(key);
+        if (found == object_.end()) throw Error("spec: {}: missing", key);
+        Json value = std::move(*found);
+        object_.erase(found);
+        return value;
+    }
+    Json object_;
+};
+
+}  // namespace
+
+std::string to_json(const Spec& spec) {
+    std::string mode;
+    for (const auto& m : rules::modes)
+        if (m.mode == spec.mode) mode = m.json;
+    Json json = {
+        {"v", 1},
+        {"mode", mode},
+        {"vm_count", spec.vm_count},
+        {"image", spec.image},
+        {"vm_cpus", spec.vm_cpus},
+        {"vm_memory_mb", spec.vm_memory_mb},
+        {"network", rules::text_of(spec.network)},
+        {"boot_timeout_s", spec.boot_timeout_s},
+        {"script_on_host", spec.script_on_host},
+        {"submit_dir", spec.submit_dir},
+        {"seed", spec.seed},
+        {"node_memory_mb", spec.node_memory_mb},
+        {"cpu_memory_mb", spec.cpu_memory_mb},
+    };
+    try {
+        return json.dump();
+    } catch (const Json::exception&) {
+        throw Error("spec: a path in it is not valid UTF-8");
+    }
+}
+
+Spec from_json(std::string_view text) {
+    if (text.size() > longest_text) throw Error("spec: longer than {} bytes", longest_text);
+    Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) throw Error("spec: not a JSON object");
+    Members members(std::move(json));
+    if (members.number("v", UINT32_MAX) != 1)
+        throw Error("spec: made by another release of Holon: submit the job again");
+    Spec spec;
+    std::string mode = members.text("mode");
+    bool known = false;
+    for (const auto& m : rules::modes)
+        if (m.json == mode) {
+            spec.mode = m.mode;
+            known = true;
+        }
+    if (!known) throw Error("spec: mode: not known here");
+    spec.vm_count = members.number32("vm_count", rules::most_vms);
+    spec.image = members.text("image");
+    if (!rules::is_image_name(spec.image) && !rules::is_clean_path(spec.image))
+        throw Error("spec: image: neither a name nor an absolute path");
+    spec.vm_cpus = members.number32("vm_cpus", rules::most_cpus);
+    spec.vm_memory_mb = members.number("vm_memory_mb", rules::most_memory_mb);
+    auto network = rules::network(members.text("network"));
+    if (!network) throw Error("spec: network: neither private nor none");
+    spec.network = *network;
+    spec.boot_timeout_s = members.number32("boot_timeout_s", rules::longest_boot_s);
+    spec.script_on_host = members.boolean("script_on_host");
+    spec.submit_dir = members.text("submit_dir");
+    if (!spec.submit_dir.empty() && !rules::is_clean_path(spec.submit_dir))
+        throw Error("spec: submit_dir: not an absolute path");
+    spec.seed = members.text("seed");
+    if (!spec.seed.empty() && !rules::is_seed(spec.seed))
+        throw Error("spec: seed: not 64 hexadecimal digits");
+    spec.node_memory_mb = members.number("node_memory_mb", UINT64_MAX);
+    spec.cpu_memory_mb = members.number("cpu_memory_mb", UINT64_MAX);
+    members.nothing_left();
+    return spec;
+}
+
+}  // namespace holon::spec

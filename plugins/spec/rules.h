@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Inside plugins/spec: the rules about single values that options.cpp (command line), build.cpp
+// (request) and json.cpp (stored form) share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "plugins/spec/spec.h"
+
+namespace holon::spec::rules {
+
+// No job needs more, and no plan can address more: a /16 network has 65,534 hosts.
+inline constexpr std::uint32_t most_vms = 65534;
+inline constexpr std::uint32_t most_cpus = 1024;      // of one VM, QEMU's own order of magnitude
+inline constexpr std::uint64_t least_memory_mb = 64;  // below it no Linux kernel starts
+inline constexpr std::uint64_t most_memory_mb = 1ull << 30;  // 1 PiB
+inline constexpr std::uint32_t longest_boot_s = 7 * 24 * 3600;
+inline constexpr std::size_t longest_path = 4096;
+
+// A mode option and what it means. A job names exactly one.
+struct ModeOption {
+    std::string_view option;
+    Mode mode;
+    std::string_view json;
+};
+inline constexpr ModeOption modes[] = {
+    {"vm-cluster", Mode::cluster, "cluster"},
+};
+
+const Option* find_option(std::string_view name);
+
+// Decimal digits only, within [LEAST, MOST].
+std::optional<std::uint64_t> whole_number(std::string_view text, std::uint64_t least,
+                                          std::uint64_t most);
+bool is_image_name(std::string_view text);
+bool is_clean_path(std::string_view text);  // absolute, valid UTF-8, no control characters
+bool is_seed(std::string_view text);
+std::optional<Network> network(std::string_view text);
+std::string_view text_of(Network network);
+
+}  // namespace holon::spec::rules
