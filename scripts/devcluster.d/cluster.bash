@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# The cluster as a whole: up, down, status, logs.
+
+# Held by descriptor 9 while the cluster is being changed; the daemons must not inherit it.
+take_lock() {
+    mkdir -p "$CACHE"
+    exec 9<"$CACHE"
+    flock -n 9 || die "another devcluster command is changing the cluster"
+}
+
+stage_default() {
+    echo "${HOLON_STAGE:-${here%/*}/build/stage}"
+}
+
+options_parse() {
+    NODES=3 CPUS=$(nproc) MEM=2500 RELEASE=bookworm PREFIX=""
+    while [[ $# -gt 0 ]]; do
+        [[ $# -ge 2 || $1 != --* ]] || die "up: $1 needs a value"
+        case $1 in
+        --nodes) NODES=$2 ;;
+        --cpus) CPUS=$2 ;;
+        --mem) MEM=$2 ;;
+        --release) RELEASE=$2 ;;
+        --prefix) PREFIX=$2 ;;
+        *) die "up: unknown option '$1'; options are: --nodes --cpus --mem --release --prefix" ;;
+        esac
+        shift 2
+    done
+    [[ $NODES =~ ^[1-9][0-9]*$ && $NODES -le 200 ]] || die "up: --nodes '$NODES': a number from 1 to 200"
+    [[ $CPUS =~ ^[1-9][0-9]*$ && $CPUS -le 1024 ]] || die "up: --cpus '$CPUS': a number from 1 to 1024"
+    [[ $MEM =~ ^[1-9][0-9]*$ && $MEM -ge 100 ]] || die "up: --mem '$MEM': MB per node, at least 100"
+    [[ $RELEASE =~ ^(bookworm|trixie|sid)$ ]] || die "up: --release '$RELEASE': bookworm, trixie or sid"
+    [[ -z $PREFIX || -d $PREFIX ]] || die "up: --prefix '$PREFIX': no such directory"
+}
+
+settings_write() {
+    {
+        declare -p NODES CPUS MEM RELEASE PREFIX
+        echo "base=$(printf %q "$BASE") bulk=$BULK cache=$(printf %q "$CACHE/$RELEASE")"
+        echo "images=$(printf %q "$IMAGES")"
+    } >"$STATE/settings"
+}
+
+cluster_up() {
+    need_root
+    options_parse "$@"
+    take_lock
+    local began=$EPOCHREALTIME mark=$EPOCHREALTIME host waiting=() stage
+    if leftovers; then
+        say "ending the cluster that is there"
+        cluster_end
+        mark=$EPOCHREALTIME
+    fi
+    trap 'status=$?; if [[ $status -ne 0 ]]; then say "not up; its logs are in $STATE/hosts/*/upper/var/log" >&2; fi' EXIT
+
+    root_find # sets BASE, and STAGE for releases other than the machine's own
+    HOSTS=(ctl)
+    for ((i = 1; i <= NODES; i++)); do HOSTS+=("n$i"); done
+    IMAGES=${HOLON_IMAGES:-/var/lib/holon/images}
+    [[ -d $IMAGES ]] || IMAGES=$BULK/images
+    mkdir -p "$STATE" "$BULK/images"
+    mount -t tmpfs -o mode=0755 holon-devcluster "$STATE"
+    mkdir -p "$STATE"/{layer,stage,hosts}
+    settings_write
+    cgroups_hierarchies >"$STATE/hierarchies"
+    stage=${PREFIX:-$STAGE}
+    if [[ -d $stage ]]; then
+        stage_copy "$stage" "$STATE/stage"
+    fi
+    layer_write
+    switch_create
+    for host in "${HOSTS[@]}"; do host_spawn "$host"; done
+    for host in "${HOSTS[@]}"; do host_await "$host"; done
+    say "hosts ${HOSTS[*]} exist ($(since "$mark"))"
+
+    mark=$EPOCHREALTIME
+    database_files
+    for host in "${HOSTS[@]}"; do
+        services_start "$host" &
+        waiting+=($!)
+    done
+    for host in "${waiting[@]}"; do
+        wait "$host" || die "a daemon did not start"
+    done
+    say "daemons run ($(since "$mark"))"
+
+    mark=$EPOCHREALTIME
+    within 30 nodes_idle || die "not every node is idle after 30 s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
+    say "$NODES nodes with $CPUS CPUs and $MEM MB are idle in Slurm ($(since "$mark"))"
+    if [[ ! -x $STATE/stage/usr/sbin/holond ]]; then
+        say "plain Slurm: no Holon is installed in ${stage:-a staging tree}"
+    fi
+    say "up in $(since "$began"). Now: $0 login | $0 run HOST CMD… | $0 down"
+}
+
+nodes_idle() {
+    [[ $(in_host ctl timeout 5 sinfo -h -N -o %T | grep -cx idle) -eq $NODES ]]
+}
+
+# leftovers: whether a cluster is there, whole or in parts.
+leftovers() {
+    [[ -e $STATE || -e $BULK || -n $(cgroups_all) ]]
+}
+
+cluster_down() {
+    need_root
+    take_lock
+    local began=$EPOCHREALTIME
+    if ! leftovers; then
+        say "nothing is up"
+        return
+    fi
+    cluster_end
+    say "down in $(since "$began")"
+}
+
+# cluster_end: works on whatever is left of a cluster, in any state.
+cluster_end() {
+    local groups file
+    for file in "$STATE"/hosts/*/pid; do
+        if [[ -s $file ]]; then kill -KILL "$(<"$file")" 2>/dev/null || true; fi
+    done
+    mapfile -t groups < <(cgroups_all)
+    if [[ ${#groups[@]} -gt 0 ]]; then
+        within 20 cgroups_kill "${groups[@]}" || die "processes do not end: $(cgroups_processes "${groups[@]}" | xargs)"
+        within 10 cgroups_rmdir "${groups[@]}" || die "cgroups cannot be removed: ${groups[*]}"
+    fi
+    if mountpoint -q "$STATE/switch"; then umount "$STATE/switch"; fi
+    while mountpoint -q "$STATE"; do umount -l "$STATE"; done
+    rm -rf --one-file-system "$STATE" "$BULK"
+}
+
+cluster_status() {
+    need_root
+    local host directory daemon line
+    if [[ ! -e $STATE/settings ]]; then
+        say "down"
+        return 3
+    fi
+    # shellcheck source=/dev/null
+    source "$STATE/settings"
+    echo "release $RELEASE, $NODES nodes, $CPUS CPUs and $MEM MB each"
+    for directory in "$STATE"/hosts/*; do
+        host=${directory##*/}
+        if ! host_is_on "$host"; then
+            printf '%-5s %-12s off\n' "$host" "$(host_address "$host")"
+            continue
+        fi
+        line=""
+        for daemon in $(daemon_on "$host" list); do
+            if daemon_on "$host" alive "$daemon"; then line+=" $daemon"; else line+=" ($daemon is down)"; fi
+        done
+        printf '%-5s %-12s%s\n' "$host" "$(host_address "$host")" "$line"
+    done
+    if host_is_on ctl; then
+        in_host ctl timeout 5 sinfo || true
+    fi
+}
+
+cluster_logs() {
+    need_root
+    local follow=() host daemon files=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+        -f) follow=(-F) ;;
+        *) if [[ -z ${host-} ]]; then host=$1; else daemon=$1; fi ;;
+        esac
+        shift
+    done
+    [[ -n ${host-} ]] || die "usage: devcluster logs HOST [DAEMON] [-f]"
+    [[ -d $STATE/hosts/$host ]] || die "no host '$host'; hosts are: $(hosts_known)"
+    # They lie in the host's upper directory, readable after its death.
+    mapfile -t files < <(find "$STATE/hosts/$host/upper/var/log" "$STATE/hosts/$host/init.log" -name "${daemon-}*.log" -size +0)
+    [[ ${#files[@]} -gt 0 ]] || die "no logs of '${daemon:-$host}' on $host"
+    tail -n "${HOLON_LOG_LINES:-+1}" "${follow[@]}" "${files[@]}"
+}
