@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plugins/config/schema.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <type_traits>
+
+#include "plugins/os/error.h"
+
+namespace holon::config {
+namespace {
+
+// How a type of value is read from one scalar and written back. FIELD is a function from Config& to
+// the target.
+template <typename Field>
+using Target = std::remove_reference_t<std::invoke_result_t<Field, Config&>>;
+
+template <typename Field, typename Read, typename Write>
+Key scalar(const char* name, std::string accepted, Field field, Read read, Write write) {
+    const auto set = [field, read](Config& config, const YAML::Node& node) {
+        if (!node.IsScalar()) throw Error("a single value is wanted here");
+        field(config) = read(node.Scalar());
+    };
+    const auto get = [field, write](const Config& config) {
+        // FIELD only picks a member; it is written once, for the mutable case.
+        return write(field(const_cast<Config&>(config)));
+    };
+    return {name, std::move(accepted), set, get};
+}
+
+[[noreturn]] void not_accepted(std::string_view text) {
+    throw Error("'{}' is not accepted", text.substr(0, 100));
+}
+
+template <typename Field>
+Key whole(const char* name, std::uint64_t low, std::uint64_t high, Field field) {
+    const auto read = [low, high](const std::string& text) {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        if (error != std::errc{} || stop != end || value < low || value > high) not_accepted(text);
+        return static_cast<Target<Field>>(value);
+    };
+    return scalar(name, fmt::format("a whole number from {} to {}", low, high), field, read,
+                  [](const auto& value) { return std::to_string(value); });
+}
+
+enum class Zero { refused, unlimited };
+
+template <typename Field>
+Key memory(const char* name, std::uint64_t low_mb, std::uint64_t high_mb, Zero zero, Field field) {
+    const auto read = [=](const std::string& text) -> std::uint64_t {
+        if (zero == Zero::unlimited && text == "unlimited") return 0;
+        const std::uint64_t value = spec::parse_memory_mb(text);
+        if (value < low_mb || value > high_mb) not_accepted(text);
+        return value;
+    };
+    const auto write = [zero](std::uint64_t value) {
+        return zero == Zero::unlimited && value == 0 ? "unlimited" : fmt::format("{}M", value);
+    };
+    return scalar(name,
+                  fmt::format("a size from {}M to {}M{}", low_mb, high_mb,
+                              zero == Zero::unlimited ? ", or unlimited" : ""),
+                  field, read, write);
+}
+
+template <typename Field>
+Key time(const char* name, std::uint32_t low_s, std::uint32_t high_s, Field field) {
+    const auto read = [=](const std::string& text) {
+        const std::uint32_t value = spec::parse_time_s(text);
+        if (value < low_s || value > high_s) not_accepted(text);
+        return value;
+    };
+    const auto write = [](std::uint32_t value) {
+        return fmt::format("{}:{:02}:{:02}", value / 3600, value / 60 % 60, value % 60);
+    };
+    return scalar(name,
+                  fmt::format("a time from {} s to {} s, as in --time (minutes, minutes:seconds, "
+                              "hours:minutes:seconds)",
+                              low_s, high_s),
+                  field, read, write);
+}
+
+template <typename Field>
+Key word(const char* name, const char* accepted, std::function<bool(const std::string&)> good,
+         Field field) {
+    const auto read = [good](const std::string& text) {
+        if (!good(text)) not_accepted(text);
+        return Target<Field>(text);
+    };
+    return scalar(name, accepted, field, read,
+                  [](const auto& value) { return fmt::format("\"{}\"", std::string(value)); });
+}
+
+template <typename Field>
+Key boolean(const char* name, Field field) {
+    const auto read = [](const std::string& text) {
+        if (text != "true" && text != "false") not_accepted(text);
+        return text == "true";
+    };
+    return scalar(name, "true or false", field, read,
+                  [](bool value) { return value ? "true" : "false"; });
+}
+
+bool is_absolute(const std::string& text) {
+    return text.starts_with('/') && text.find('\0') == std::string::npos;
+}
+
+template <typename Field>
+Key absolute_paths(const char* name, Field field) {
+    const auto set = [field](Config& config, const YAML::Node& node) {
+        std::vector<std::filesystem::path> paths;
+        const auto add = [&](const YAML::Node& item) {
+            if (!item.IsScalar() || !is_absolute(item.Scalar()))
+                not_accepted(item.IsScalar() ? item.Scalar() : "a list in a list");
+            paths.emplace_back(item.Scalar());
+        };
+        if (node.IsSequence())
+            for (const auto& item : node) add(item);
+        else
+            add(node);
+        if (paths.empty()) throw Error("the list is empty");
+        field(config) = std::move(paths);
+    };
+    const auto get = [field](const Config& config) {
+        std::string text;
+        for (const auto& path : field(const_cast<Config&>(config)))
+            text += (text.empty() ? "[" : ", ") + path.string();
+        return text + "]";
+    };
+    return {name, "a list of absolute paths", set, get};
+}
+
+Key accelerator(const char* name) {
+    const auto read = [](const std::string& text) {
+        if (text == "auto") return Accelerator::automatic;
+        if (text == "kvm") return Accelerator::kvm;
+        if (text != "tcg") not_accepted(text);
+        return Accelerator::tcg;
+    };
+    const auto write = [](Accelerator value) {
+        return value == Accelerator::automatic ? "auto" : value == Accelerator::kvm ? "kvm" : "tcg";
+    };
+    return scalar(
+        name, "auto, kvm or tcg", [](Config & c) -> auto& { return c.vm.accelerator; }, read,
+        write);
+}
+
+bool is_image_name(const std::string& text) {
+    return !text.empty() && text.size() <= 64 && text[0] != '.' && text[0] != '-' &&
+           std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+           });
+}
+
+bool is_cpu_model(const std::string& text) {
+    return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+           });
+}
+
+bool is_subnet(const std::string& text) {
+    plan::parse_subnet(text);  // throws the reason
+    return true;
+}
+
+bool is_uri(const std::string& text) {
+    return text.find(":///") != std::string::npos;  // a local one: holond shares paths with it
+}
+
+constexpr std::uint64_t max_memory_mb = 64ULL << 20;  // 64 TiB
+constexpr std::uint32_t a_day = 86400;
+
+// Which member of Config a key stands for.
+#define HOLON_FIELD(member) \
+    [](Config & c) -> auto& { return c.member; }
+
+std::vector<Key> make_schema() {
+    return {
+        // clang-format off
+        word("state_dir", "an absolute path", is_absolute, HOLON_FIELD(state_dir)),
+        whole("rpc.port", 1, 65535, HOLON_FIELD(rpc.port)),
+        absolute_paths("images.path", HOLON_FIELD(images.path)),
+        word("images.default_image", "the name of an image", is_image_name, HOLON_FIELD(images.default_image)),
+        word("images.user_file_kernel", "the name of an image", is_image_name, HOLON_FIELD(images.user_file_kernel)),
+        boolean("images.allow_user_files", HOLON_FIELD(images.allow_user_files)),
+        accelerator("vm.accelerator"),
+        word("vm.cpu_model", "a CPU model of libvirt, or \"\"", is_cpu_model, HOLON_FIELD(vm.cpu_model)),
+        memory("vm.memory_reserve", 1, max_memory_mb, Zero::refused, HOLON_FIELD(vm.memory_reserve_mb)),
+        memory("vm.default_memory", 64, max_memory_mb, Zero::refused, HOLON_FIELD(vm.default_memory_mb)),
+        memory("vm.tcg_cache", 16, 65536, Zero::refused, HOLON_FIELD(vm.tcg_cache_mb)),
+        time("vm.boot_timeout", 1, a_day, HOLON_FIELD(vm.boot_timeout_s)),
+        word("vm.libvirt_uri", "a libvirt URI such as qemu:///system", is_uri, HOLON_FIELD(vm.libvirt_uri)),
+        word("network.subnet", "an IPv4 network such as 10.77.0.0/16", is_subnet, HOLON_FIELD(network.subnet)),
+        whole("network.vxlan_port", 1, 65532, HOLON_FIELD(network.vxlan_port)),
+        whole("network.mtu", 576, 65485, HOLON_FIELD(network.mtu)),
+        whole("limits.max_vms", 1, plan::max_vms, HOLON_FIELD(limits.max_vms)),
+        whole("limits.max_vm_cpus", 1, 4096, HOLON_FIELD(limits.max_vm_cpus)),
+        memory("limits.max_vm_memory", 64, max_memory_mb, Zero::unlimited, HOLON_FIELD(limits.max_vm_memory_mb)),
+        time("limits.max_boot_timeout", 1, a_day, HOLON_FIELD(limits.max_boot_timeout_s)),
+        // clang-format on
+    };
+}
+#undef HOLON_FIELD
+
+}  // namespace
+
+const std::vector<Key>& schema() {
+    static const std::vector<Key> keys = make_schema();
+    return keys;
+}
+
+}  // namespace holon::config
