@@ -35,9 +35,13 @@ options_parse() {
     [[ -z $PREFIX || -d $PREFIX ]] || die "up: --prefix '$PREFIX': no such directory"
 }
 
+settings_options() {
+    declare -p NODES CPUS MEM RELEASE PREFIX
+}
+
 settings_write() {
     {
-        declare -p NODES CPUS MEM RELEASE PREFIX
+        settings_options
         echo "base=$(printf %q "$BASE") bulk=$BULK cache=$(printf %q "$CACHE/$RELEASE")"
         echo "images=$(printf %q "$IMAGES")"
     } >"$STATE/settings"
@@ -49,13 +53,17 @@ cluster_up() {
     take_lock
     local began=$EPOCHREALTIME mark=$EPOCHREALTIME host waiting=() stage
     if leftovers; then
-        say "ending the cluster that is there"
+        if cluster_is_whole; then
+            cluster_is_what_is_wanted
+            return
+        fi
+        say "removing what is left of a cluster that did not end well"
         cluster_end
         mark=$EPOCHREALTIME
     fi
-    trap 'status=$?; if [[ $status -ne 0 ]]; then say "not up; its logs are in $STATE/hosts/*/upper/var/log" >&2; fi' EXIT
+    trap '[[ $? -eq 0 ]] || say "not up; what its hosts wrote is in $STATE/hosts/*/{init.log,upper/var/log}" >&2' EXIT
 
-    root_find # sets BASE, and STAGE for releases other than the machine's own
+    BASE=$(root_find)
     HOSTS=(ctl)
     for ((i = 1; i <= NODES; i++)); do HOSTS+=("n$i"); done
     IMAGES=${HOLON_IMAGES:-/var/lib/holon/images}
@@ -65,7 +73,7 @@ cluster_up() {
     mkdir -p "$STATE"/{layer,stage,hosts}
     settings_write
     cgroups_hierarchies >"$STATE/hierarchies"
-    stage=${PREFIX:-$STAGE}
+    stage=$(stage_wanted)
     if [[ -d $stage ]]; then
         stage_copy "$stage" "$STATE/stage"
     fi
@@ -88,11 +96,39 @@ cluster_up() {
 
     mark=$EPOCHREALTIME
     within 30 nodes_idle || die "not every node is idle after 30 s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
+    touch "$STATE/whole"
     say "$NODES nodes with $CPUS CPUs and $MEM MB are idle in Slurm ($(since "$mark"))"
     if [[ ! -x $STATE/stage/usr/sbin/holond ]]; then
         say "plain Slurm: no Holon is installed in ${stage:-a staging tree}"
     fi
     say "up in $(since "$began"). Now: $0 login | $0 run HOST CMD… | $0 down"
+}
+
+# cluster_is_whole: whether each of its hosts lives and slurmctld answers.
+cluster_is_whole() {
+    local directory
+    [[ -e $STATE/whole ]] || return 1
+    for directory in "$STATE"/hosts/*; do
+        host_is_on "${directory##*/}" || return 1
+    done
+    daemon_on ctl answers slurmctld
+}
+
+# A cluster with other people's jobs on it is not replaced without being asked to.
+cluster_is_what_is_wanted() {
+    local wanted running
+    wanted=$(settings_options)
+    # shellcheck source=/dev/null
+    running=$(source "$STATE/settings" && settings_options)
+    [[ $wanted == "$running" ]] || die "a cluster is up with other options (see: $0 status); end it first with: $0 down"
+    if [[ -n $(find "$(stage_wanted)" -newer "$STATE/settings" -type f -print -quit 2>/dev/null) ]]; then
+        die "a cluster is up with an older build of $(stage_wanted); end it first with: $0 down"
+    fi
+    say "up already. Now: $0 login | $0 run HOST CMD… | $0 down"
+}
+
+stage_wanted() {
+    if [[ -n $PREFIX ]]; then echo "$PREFIX"; else root_stage; fi
 }
 
 nodes_idle() {

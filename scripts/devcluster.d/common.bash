@@ -47,7 +47,9 @@ host_pid() {
     local pid
     [[ -d $STATE/hosts ]] || die "no cluster is up (start one with: scripts/devcluster up)"
     [[ -d $STATE/hosts/$1 ]] || die "no host '$1'; hosts are: $(hosts_known)"
-    { read -r pid <"$STATE/hosts/$1/pid"; } 2>/dev/null && [[ -d /proc/$pid ]] || die "host '$1' is off"
+    if ! { read -r pid <"$STATE/hosts/$1/pid"; } 2>/dev/null || [[ ! -d /proc/$pid ]]; then
+        die "host '$1' is off"
+    fi
     echo "$pid"
 }
 

@@ -15,7 +15,7 @@ layer_write() {
     layer_slurm "$layer"
 }
 
-# system_user FILES NAME UID HOME: adds user and group to the layer unless the root has them.
+# layer_add_user ETC NAME ID HOME SHELL: adds user and group to the layer unless the root has them.
 layer_add_user() {
     local etc=$1 name=$2 id=$3 home=$4 shell=$5
     grep -q "^$name:" "$etc/group" || echo "$name:x:$id:" >>"$etc/group"
@@ -78,7 +78,6 @@ layer_munge() {
 layer_libvirt() {
     local etc=$1/etc
     mkdir -p "$etc/libvirt"
-    # host_uuid is each host's own: see host-init
     cat >"$etc/libvirt/libvirtd.conf" <<'END'
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -100,13 +99,14 @@ END
 }
 
 layer_slurm() {
-    local etc=$1/etc plugins="$STATE/stage/usr/lib/x86_64-linux-gnu/slurm-wlm" cores=yes affinity=,task/affinity swap=no
-    local extra=""
+    local etc=$1/etc cores=yes affinity=,task/affinity swap=no
+    local extra="" plugins
+    plugins=$(compgen -G "$STATE/stage/usr/lib/*/slurm-wlm" || echo "$STATE/stage/none")
     mkdir -p "$etc/slurm/plugstack.conf.d"
     if [[ $CPUS -gt $(nproc) ]]; then
         cores=no affinity=""
     fi
-    if compgen -G "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes" >/dev/null; then
+    if [[ -e $(findmnt -n -r -t cgroup -O memory -o TARGET | head -n 1)/memory.memsw.limit_in_bytes ]]; then
         swap=yes
     fi
     if [[ -e $plugins/job_submit_holon.so ]]; then
@@ -117,6 +117,7 @@ ClusterName=holon
 SlurmctldHost=ctl
 SlurmUser=slurm
 AuthType=auth/munge
+MailProg=/bin/true
 StateSaveLocation=/var/spool/slurmctld
 SlurmdSpoolDir=/var/spool/slurmd
 SlurmctldPidFile=/run/slurm/slurmctld.pid
@@ -130,7 +131,7 @@ ProctrackType=proctrack/cgroup
 TaskPlugin=task/cgroup$affinity
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-DefMemPerCPU=$((MEM / CPUS))
+DefMemPerCPU=$((MEM > CPUS ? MEM / CPUS : 1))
 PrologFlags=Alloc,Contain,DeferBatch
 LaunchParameters=use_interactive_step
 PlugStackConfig=/etc/slurm/plugstack.conf

@@ -3,6 +3,9 @@
 # The root file system under the hosts, one per Debian release.
 
 root_find() {
-    BASE=/
-    STAGE=$(stage_default)
+    echo /
+}
+
+root_stage() {
+    stage_default
 }

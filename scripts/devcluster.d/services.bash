@@ -56,7 +56,7 @@ accounts_prepare() {
 
 services_command() { # start|stop|restart HOST DAEMON
     [[ $# -eq 3 ]] || die "usage: devcluster $1 HOST DAEMON"
-    if [[ $1 != start ]]; then
+    if [[ $1 == stop ]] || { [[ $1 == restart ]] && daemon_on "$2" alive "$3"; }; then
         daemon_on "$2" stop "$3"
     fi
     if [[ $1 != stop ]]; then
