@@ -11,11 +11,11 @@ take_lock() {
 }
 
 stage_default() {
-    echo "${HOLON_STAGE:-${here%/*}/build/stage}"
+    echo "${HOLON_STAGE:-${SCRIPTS%/*}/build/stage}"
 }
 
 options_parse() {
-    NODES=3 CPUS=$(nproc) MEM=2500 RELEASE=bookworm PREFIX=""
+    NODES=3 CPUS=$(nproc) MEM=2500 RELEASE=$(machine_release) PREFIX=""
     while [[ $# -gt 0 ]]; do
         [[ $# -ge 2 || $1 != --* ]] || die "up: $1 needs a value"
         case $1 in
@@ -31,7 +31,7 @@ options_parse() {
     [[ $NODES =~ ^[1-9][0-9]*$ && $NODES -le 200 ]] || die "up: --nodes '$NODES': a number from 1 to 200"
     [[ $CPUS =~ ^[1-9][0-9]*$ && $CPUS -le 1024 ]] || die "up: --cpus '$CPUS': a number from 1 to 1024"
     [[ $MEM =~ ^[1-9][0-9]*$ && $MEM -ge 100 ]] || die "up: --mem '$MEM': MB per node, at least 100"
-    [[ $RELEASE =~ ^(bookworm|trixie|sid)$ ]] || die "up: --release '$RELEASE': bookworm, trixie or sid"
+    release_is_known up
     [[ -z $PREFIX || -d $PREFIX ]] || die "up: --prefix '$PREFIX': no such directory"
 }
 
@@ -42,8 +42,8 @@ settings_options() {
 settings_write() {
     {
         settings_options
-        echo "base=$(printf %q "$BASE") bulk=$BULK cache=$(printf %q "$CACHE/$RELEASE")"
-        echo "images=$(printf %q "$IMAGES")"
+        HOST_CACHE=$CACHE/$RELEASE
+        declare -p BASE BULK HOST_CACHE IMAGES
     } >"$STATE/settings"
 }
 

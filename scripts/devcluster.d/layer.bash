@@ -7,7 +7,7 @@
 layer_write() {
     local layer=$STATE/layer
     mkdir -p "$layer/usr/libexec/devcluster"
-    cp "$here/devcluster.d/daemon" "$here/devcluster.d/reaper" "$layer/usr/libexec/devcluster/"
+    cp "$SCRIPTS/devcluster.d/daemon" "$SCRIPTS/devcluster.d/reaper" "$layer/usr/libexec/devcluster/"
     layer_users "$layer"
     layer_network "$layer"
     layer_munge "$layer"

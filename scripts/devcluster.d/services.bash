@@ -25,18 +25,18 @@ services_start() {
 
 # The database slurmdbd keeps the accounting in. Its files are made once and copied, because making them is slow.
 database_files() {
-    local template=$CACHE/$RELEASE/mariadb
-    if [[ ! -e $template/.complete ]]; then
-        rm -rf "$template"
-        mkdir -p "$template"
-        in_host ctl mkdir -p /var/lib/mysql
+    local version template
+    version=$(in_host ctl mariadbd --version | grep -o '[0-9][^ ]*' | head -n 1)
+    template=$CACHE/$RELEASE/mariadb-$version.tar
+    if [[ ! -e $template ]]; then
+        in_host ctl install -d -o mysql -g mysql /var/lib/mysql
         in_host ctl mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql --skip-test-db \
             --auth-root-authentication-method=socket >"$STATE/mariadb-install.log" 2>&1 ||
             die "mariadb-install-db failed: $(tail -n 3 "$STATE/mariadb-install.log")"
-        in_host ctl tar -C /var/lib/mysql -c . | tar -C "$template" -x --numeric-owner
-        touch "$template/.complete"
+        in_host ctl tar -C /var/lib/mysql -S -c . >"$template.new"
+        mv "$template.new" "$template"
     else
-        tar -C "$template" --exclude=.complete -c . | in_host ctl sh -c 'mkdir -p /var/lib/mysql && tar -C /var/lib/mysql -x'
+        in_host ctl sh -c 'install -d /var/lib/mysql && tar -C /var/lib/mysql -x && chown -R mysql:mysql /var/lib/mysql' <"$template"
     fi
 }
 

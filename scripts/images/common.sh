@@ -19,7 +19,9 @@ start() {
     output=$(cd "$1" && pwd)
     cache=${HOLON_IMAGE_CACHE:-/var/cache/holon/recipes}
     mkdir -p "$cache/debs"
-    work=$(mktemp -d "${TMPDIR:-/tmp}/holon-$recipe.XXXXXX")
+    # Beside the result unless TMPDIR says otherwise: there is room, and whoever sweeps an unfinished image sweeps it too.
+    work=$(mktemp -d "${TMPDIR:-$output}/.work.XXXXXX")
+    chmod 755 "$work"
     trap 'rm -rf --one-file-system "$work"' EXIT
     trap 'exit 1' HUP INT TERM
     trap 'die "line $LINENO: $BASH_COMMAND failed"' ERR
