@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// job_submit_holon.so, loaded by slurmctld (JobSubmitPlugins=holon): the thin glue between Slurm's
+// C interface and core.h. Public headers only, so one source serves every release. No exception
+// leaves a function of this file.
+#include <sys/random.h>
+
+extern "C" {
+#include <slurm/slurm.h>
+#include <slurm/slurm_errno.h>
+}
+
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/job_submit/core.h"
+#include "plugins/job_submit/site.h"
+#include "plugins/os/error.h"
+
+#define SLURM_ENTRY extern "C" __attribute__((visibility("default")))
+
+// Exported by every Slurm daemon and library; not in the public headers.
+extern "C" {
+char* slurm_xstrdup(const char* text);
+void slurm_xfree(void** pointer);
+void slurm_error(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void slurm_info(const char* format, ...) __attribute__((format(printf, 1, 2)));
+}
+
+SLURM_ENTRY const char plugin_name[];
+SLURM_ENTRY const char plugin_type[];
+SLURM_ENTRY const std::uint32_t plugin_version;
+const char plugin_name[] = "Holon: jobs in virtual machines";
+const char plugin_type[] = "job_submit/holon";
+const std::uint32_t plugin_version = SLURM_VERSION_NUMBER;
+
+namespace {
+
+using holon::job_submit::Job;
+using holon::job_submit::Queued;
+using holon::job_submit::Site;
+
+std::unique_ptr<Site> site;
+
+std::string random_seed() {
+    unsigned char bytes[32];
+    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        throw holon::Error("getrandom: {}", holon::errno_text());
+    std::string hex;
+    for (unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
+    return hex;
+}
+
+std::uint32_t given(std::uint32_t value) {
+    return value == NO_VAL || value == INFINITE ? 0 : value;
+}
+std::uint32_t given16(std::uint16_t value) {
+    return value == NO_VAL16 || value == INFINITE16 ? 0 : value;
+}
+
+Job job_of(const job_desc_msg_t& description) {
+    Job job;
+    job.min_nodes = given(description.min_nodes);
+    job.max_nodes = given(description.max_nodes);
+    job.tasks = given(description.num_tasks);
+    job.tasks_per_node = given16(description.ntasks_per_node);
+    job.cpus_per_task = given16(description.cpus_per_task);
+    job.min_cpus = given(description.min_cpus);
+    job.min_cpus_per_node = given16(description.pn_min_cpus);
+    job.whole_nodes = description.shared == JOB_SHARED_NONE;
+    if (description.pn_min_memory != NO_VAL64 && description.pn_min_memory != INFINITE64) {
+        if ((description.pn_min_memory & MEM_PER_CPU) != 0)
+            job.cpu_memory_mb = description.pn_min_memory & ~MEM_PER_CPU;
+        else
+            job.node_memory_mb = description.pn_min_memory;
+    }
+    if (description.work_dir != nullptr) job.work_dir = description.work_dir;
+    return job;
+}
+
+// The new list is never longer than the old one (at least one entry became the spec), so Slurm's
+// own array stays.
+void replace_environment(job_desc_msg_t& description, const std::vector<std::string>& entries) {
+    std::vector<char*> fresh;
+    fresh.reserve(entries.size());
+    for (const auto& entry : entries) fresh.push_back(slurm_xstrdup(entry.c_str()));
+    for (std::uint32_t i = 0; i < description.spank_job_env_size; ++i) {
+        void* old = description.spank_job_env[i];
+        slurm_xfree(&old);
+        description.spank_job_env[i] = i < fresh.size() ? fresh[i] : nullptr;
+    }
+    description.spank_job_env_size = static_cast<std::uint32_t>(fresh.size());
+    if (fresh.empty()) {
+        void* array = description.spank_job_env;
+        slurm_xfree(&array);
+        description.spank_job_env = nullptr;
+    }
+}
+
+void submit(job_desc_msg_t& description) {
+    if (description.spank_job_env == nullptr || description.spank_job_env_size == 0) return;
+    std::vector<std::string> entries;
+    bool ours = false;
+    for (std::uint32_t i = 0; i < description.spank_job_env_size; ++i) {
+        const char* entry = description.spank_job_env[i];
+        entries.emplace_back(entry != nullptr ? entry : "");
+        ours = ours || holon::spec::is_holon_entry(entries.back());
+    }
+    if (!ours) return;
+    auto limits = site ? site->limits() : std::make_shared<const holon::spec::Limits>();
+    auto queued = holon::job_submit::decide(entries, job_of(description), *limits, random_seed());
+    if (!queued) return;
+    replace_environment(description, queued->environment);
+    if (queued->max_nodes != 0) description.max_nodes = queued->max_nodes;
+    if (queued->min_cpus != 0) description.min_cpus = queued->min_cpus;
+}
+
+void report(const char* line) { slurm_error("job_submit/holon: %s", line); }
+
+}  // namespace
+
+SLURM_ENTRY int init(void) {
+    try {
+        site = std::make_unique<Site>(report);
+        return SLURM_SUCCESS;
+    } catch (const std::exception& error) {
+        report(error.what());
+    } catch (...) {
+        report("could not start");
+    }
+    return SLURM_ERROR;
+}
+
+SLURM_ENTRY int fini(void) {
+    try {
+        site.reset();
+    } catch (...) {
+        report("could not end");
+    }
+    return SLURM_SUCCESS;
+}
+
+SLURM_ENTRY int job_submit(job_desc_msg_t* description, std::uint32_t, char** err_msg) {
+    try {
+        submit(*description);
+        return SLURM_SUCCESS;
+    } catch (const holon::Error& error) {
+        if (err_msg != nullptr) *err_msg = slurm_xstrdup(error.what());
+    } catch (const std::exception& error) {
+        report(error.what());
+        if (err_msg != nullptr)
+            *err_msg = slurm_xstrdup("holon: the controller could not read the --vm options");
+    } catch (...) {
+        report("unknown exception");
+    }
+    return ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE;
+}
+
+// An update cannot touch the spec: Slurm ignores spank_job_env in one (22.05 job_mgr.c
+// _update_job).
+struct job_record;
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
+SLURM_ENTRY int job_modify(job_desc_msg_t*, job_record*, std::uint32_t, char**) {
+#else
+SLURM_ENTRY int job_modify(job_desc_msg_t*, job_record*, std::uint32_t) {
+#endif
+    return SLURM_SUCCESS;
+}
