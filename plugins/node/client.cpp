@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The requests of docs/rpc.md.
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "plugins/network/network.h"
+#include "plugins/node/connection.h"
+#include "plugins/node/daemon.h"
+#include "plugins/node/session.h"
+#include "plugins/os/error.h"
+
+namespace holon::node {
+namespace {
+
+using nlohmann::json;
+
+void require_local_root(const Connection& client, const char* op) {
+    if (!client.local() || client.uid() != 0) throw Error("'{}' is for root on this node", op);
+}
+
+// The newest run of the job a request names, if the asker may use it. A job of another user is not
+// admitted to exist.
+std::shared_ptr<Run> run_for(Daemon& daemon, const Connection& client, const json& request) {
+    std::uint32_t job = request.at("job");
+    auto run = daemon.find(job);
+    if (!run || (client.uid() != 0 && client.uid() != run->prolog().uid))
+        throw Error("job {}: no VM job of yours on {}", job, daemon.host);
+    return run;
+}
+
+Task<void> prolog(Daemon& daemon, Connection& client, const json& request) {
+    require_local_root(client, "prolog");
+    Prolog prolog;
+    prolog.job = {request.at("job"), request.at("restart")};
+    prolog.uid = request.at("uid");
+    prolog.gid = request.at("gid");
+    prolog.user = request.at("user");
+    prolog.node = request.at("node");
+    prolog.nodes = plan::expand_hostlist(request.at("nodes").get<std::string>());
+    prolog.cpus = plan::expand_cpus_per_node(request.at("cpus_per_node").get<std::string>());
+    prolog.spec = spec::from_json(request.at("spec").dump());
+    if (prolog.cpus.size() != prolog.nodes.size() ||
+        std::find(prolog.nodes.begin(), prolog.nodes.end(), prolog.node) == prolog.nodes.end())
+        throw Error("job {}: node {}, nodes {} and CPUs {} do not agree", prolog.job.id,
+                    prolog.node, request.at("nodes").get<std::string>(),
+                    request.at("cpus_per_node").get<std::string>());
+    auto key = std::make_pair(prolog.job.id, prolog.job.restart);
+    if (!daemon.runs.count(key)) {  // slurmd may repeat a prolog after its own restart
+        auto run = std::make_shared<Run>(daemon, std::move(prolog));
+        daemon.runs[key] = run;
+        std::string fault;
+        try {
+            co_await blocking(daemon.pool, [run] { run->create_on_disk(); });
+        } catch (const std::exception& error) {
+            fault = error.what();
+        }
+        // The job fails for it, not the node: the user's next word is holon-run's.
+        if (!fault.empty()) run->fail(fmt::format("{}: {}", daemon.host, fault));
+        if (fault.empty()) run->start();
+        daemon.changed.notify_all();
+    }
+    json reply = {{"ok", true}};
+    co_await client.send(reply);
+}
+
+Task<void> container(Daemon& daemon, Connection& client, const json& request) {
+    require_local_root(client, "container");
+    auto run = run_for(daemon, client, request);
+    run->set_container(request.at("pid"));
+    json reply = {{"ok", true}};
+    co_await client.send(reply);
+}
+
+Task<void> epilog(Daemon& daemon, Connection& client, const json& request) {
+    require_local_root(client, "epilog");
+    std::uint32_t job = request.at("job");
+    auto runs = daemon.runs;
+    for (auto& [key, run] : runs) {
+        if (key.first != job) continue;
+        // Slurm 22.05 does not tell the epilog which run it is for. All steps of that run have
+        // ended by then, so a run whose container lives is a later one.
+        bool meant = request.at("restart").is_null()
+                         ? !run->container_alive()
+                         : key.second == request.at("restart").get<std::uint32_t>();
+        if (meant) co_await run->tear_down();
+    }
+    json reply = {{"ok", true}};
+    co_await client.send(reply);
+}
+
+Task<void> wait(Daemon& daemon, Connection& client, const json& request) {
+    auto run = run_for(daemon, client, request);
+    size_t told = 0, booted = 0;
+    for (;;) {
+        while (told < run->phases().size()) {
+            json reply = {{"ok", true}, {"event", "phase"}, {"text", run->phases()[told++]}};
+            co_await client.send(reply);
+        }
+        if (run->failed() || run->stopping()) {
+            std::string reason =
+                run->failed() ? run->failure() : fmt::format("job {} has ended", run->job().id);
+            json reply = {{"ok", true},
+                          {"event", "failed"},
+                          {"reason", reason},
+                          {"console", run->failure_console()}};
+            co_await client.send(reply);
+            co_return;
+        }
+        if (run->ready_count() > booted) {
+            booted = run->ready_count();
+            json reply = {{"ok", true},
+                          {"event", "booted"},
+                          {"ready", booted},
+                          {"total", run->total_count()}};
+            co_await client.send(reply);
+            continue;
+        }
+        if (run->ready()) {
+            json reply = {{"ok", true}, {"event", "ready"}, {"seconds", run->seconds_to_ready()}};
+            co_await client.send(reply);
+            co_return;
+        }
+        auto deadline = run->boot_deadline();
+        if (!co_await run->changed().wait(deadline) && !run->ready() && !run->failed()) {
+            std::vector<std::string> lines;
+            for (auto& vm : run->vms())
+                if (vm->console && lines.empty()) lines = vm->console->last_lines(12);
+            run->fail(fmt::format("{} of {} VMs were ready when the boot time-out passed",
+                                  run->ready_count(), run->total_count()),
+                      lines);
+        }
+    }
+}
+
+Task<void> session(Daemon& daemon, Connection& client, const json& request) {
+    if (!client.local()) throw Error("'session' is for local clients");
+    auto run = run_for(daemon, client, request);
+    auto id = std::stoull(request.at("session").get<std::string>(), nullptr, 16);
+    if (run->failed()) throw Error("{}", run->failure());
+    if (!run->plan()) throw Error("job {} has no VMs yet", run->job().id);
+    const auto& planned =
+        plan::vm_for_task(*run->plan(), run->prolog().node, request.value("local_task", 0u),
+                          std::max(1u, request.value("local_tasks", 1u)));
+    LocalVm* local = nullptr;
+    for (auto& vm : run->vms())
+        if (vm->vm.index == planned.index) local = vm.get();
+    if (local == nullptr) throw Error("no VM of job {} runs on {}", run->job().id, daemon.host);
+    // After a restart of this daemon the channel may still be on its way up.
+    while (local->state != VmState::running && !run->failed() && !run->stopping())
+        if (!co_await run->changed().wait(Clock::now() + std::chrono::seconds(60)))
+            throw Error("{} on {} does not answer", planned.name, daemon.host);
+    if (run->failed()) throw Error("{}", run->failure());
+    if (run->stopping()) throw Error("job {} has ended", run->job().id);
+    json reply = {{"ok", true}, {"vm", planned.name}, {"env", run->vm_environment(planned)}};
+    co_await client.send(reply);
+    Session relay(daemon.io, local->channel, client, id, run->user());
+    co_await relay.run();
+}
+
+Task<void> status(Daemon& daemon, Connection& client, const json& request) {
+    json list = json::array();
+    for (auto& [key, run] : daemon.runs) {
+        if (client.uid() != 0 && client.uid() != run->prolog().uid) continue;
+        if (request.contains("job") && request["job"] != key.first) continue;
+        for (auto& entry : run->status()) list.push_back(entry);
+    }
+    json reply = {{"ok", true}, {"node", daemon.host}, {"vms", list}};
+    co_await client.send(reply);
+}
+
+std::string base64(std::string_view bytes) {
+    static constexpr char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        size_t n = std::min<size_t>(3, bytes.size() - i);
+        for (size_t k = 0; k < 3; ++k)
+            group = group << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+        for (size_t k = 0; k < 4; ++k) out += k <= n ? digits[group >> (18 - 6 * k) & 63] : '=';
+    }
+    return out;
+}
+
+Task<void> console(Daemon& daemon, std::shared_ptr<Connection> client, const json& request) {
+    auto run = run_for(daemon, *client, request);
+    std::string name = request.at("vm");
+    std::shared_ptr<Console> shown;
+    for (auto& vm : run->vms())
+        if (vm->vm.name == name) shown = vm->console;
+    if (!shown) throw Error("job {}: no {} with a console on {}", run->job().id, name, daemon.host);
+    auto gone = std::make_shared<bool>(false);
+    asio::co_spawn(
+        daemon.io,
+        [client, gone, shown]() -> Task<void> {
+            co_await client->closed();
+            *gone = true;
+            shown->grew().notify_all();
+        },
+        asio::detached);
+    std::uint64_t offset = shown->begin();
+    while (!*gone) {
+        if (offset < shown->end()) {
+            auto text = shown->since(offset);
+            offset = shown->end();
+            json reply = {{"ok", true}, {"data", base64(text)}};
+            co_await client->send(reply);
+        } else if (!request.value("follow", false) || shown->closed()) {
+            break;
+        } else {
+            co_await shown->grew().wait();
+        }
+    }
+    if (!*gone) {
+        json reply = {{"ok", true}, {"end", true}};
+        co_await client->send(reply);
+    }
+    client->close();
+}
+
+// A request sealed for another host is a replay, or a mistake.
+Task<void> check_addressee(Daemon& daemon, Connection& client, const json& request) {
+    if (client.local()) co_return;
+    std::string to = request.value("to", std::string());
+    if (to == daemon.host) co_return;
+    sockaddr_storage ours{};
+    socklen_t length = sizeof ours;
+    ::getsockname(client.socket().native_handle(), reinterpret_cast<sockaddr*>(&ours), &length);
+    char text[INET6_ADDRSTRLEN] = {};
+    if (ours.ss_family == AF_INET)
+        ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&ours)->sin_addr, text, sizeof text);
+    std::string resolved = co_await blocking(daemon.pool, [&] { return network::resolve(to); });
+    if (resolved != text) throw Error("a request for {} reached {}", to, daemon.host);
+}
+
+}  // namespace
+
+Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
+    std::string fault;
+    try {
+        json request = co_await client->receive(Clock::now() + std::chrono::seconds(10));
+        co_await check_addressee(daemon, *client, request);
+        std::string op = request.value("op", std::string());
+        if (op == "ping") {
+            auto now = std::chrono::system_clock::now().time_since_epoch();
+            json reply = {
+                {"ok", true},
+                {"version", HOLON_VERSION},
+                {"node", daemon.host},
+                {"time_ns", std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()}};
+            co_await client->send(reply);
+        } else if (op == "prolog") {
+            co_await prolog(daemon, *client, request);
+        } else if (op == "container") {
+            co_await container(daemon, *client, request);
+        } else if (op == "epilog") {
+            co_await epilog(daemon, *client, request);
+        } else if (op == "wait") {
+            co_await wait(daemon, *client, request);
+        } else if (op == "session") {
+            co_await session(daemon, *client, request);
+        } else if (op == "status") {
+            co_await status(daemon, *client, request);
+        } else if (op == "console") {
+            co_await console(daemon, client, request);
+        } else if (op == "peer") {
+            co_await serve_peer(daemon, client, request);
+        } else if (op == "jobs") {
+            require_local_root(*client, "jobs");
+            json jobs = json::array();
+            for (auto& [key, run] : daemon.runs)
+                jobs.push_back({{"job", key.first}, {"restart", key.second}});
+            json reply = {{"ok", true}, {"jobs", jobs}};
+            co_await client->send(reply);
+        } else {
+            throw Error("'{}' is not a request that holond {} knows", op, HOLON_VERSION);
+        }
+    } catch (const std::exception& error) {
+        fault = error.what();
+    }
+    if (fault.empty()) co_return;
+    try {
+        json reply = {{"error", fault}};
+        co_await client->send(reply);
+    } catch (const std::exception&) {
+        // The client has gone; there is nobody to tell.
+    }
+}
+
+}  // namespace holon::node

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the nodes of one job tell each other, over docs/rpc.md's `peer` connection, kept open for
+// the life of the run.
+//
+//   node → head
+//   {"op":"peer","job":42,"restart":0,"node":"n2","vms":[{"index":1,"state":"running","reason":""}]}
+//                again after every change; "failure" and "console" where the node cannot go on
+//   head → node
+//   {"ok":true,"ready":false,"ready_count":2,"total":3,"failure":"","console":[],"seconds":0}
+//                after every change
+//
+// Only root's credentials are taken, and only from nodes of the allocation. A lost connection is
+// made again.
+#pragma once
+
+#include "plugins/node/daemon.h"

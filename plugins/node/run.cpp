@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plugins/node/run.h"
+
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "plugins/network/network.h"
+#include "plugins/node/daemon.h"
+#include "plugins/os/error.h"
+#include "plugins/os/file.h"
+
+namespace holon::node {
+
+const char* to_string(VmState state) {
+    switch (state) {
+        case VmState::waiting:
+            return "waiting";
+        case VmState::booting:
+            return "booting";
+        case VmState::running:
+            return "running";
+        case VmState::failed:
+            return "failed";
+    }
+    return "?";
+}
+
+std::string Run::name() const { return fmt::format("{}.{}", prolog_.job.id, prolog_.job.restart); }
+
+void Run::phase(const std::string& text) {
+    spdlog::info("job {}: {}", name(), text);
+    phases_.push_back(text);
+    changed_.notify_all();
+}
+
+Clock::time_point Run::boot_deadline() const {
+    double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    std::uint32_t limit = prolog_.spec.boot_timeout_s ? prolog_.spec.boot_timeout_s
+                                                      : daemon_.config.vm.boot_timeout_s;
+    double left = std::max(0.0, prolog_at_ + limit - now);
+    return Clock::now() + std::chrono::milliseconds(static_cast<long long>(left * 1000));
+}
+
+size_t Run::total_count() const {
+    if (plan_) return plan_->vms.size();
+    return head_total_ ? head_total_
+                       : std::max<size_t>(prolog_.spec.vm_count, prolog_.nodes.size());
+}
+
+size_t Run::ready_count() const {
+    if (ready_) return total_count();
+    if (!is_head()) return head_ready_;
+    return static_cast<size_t>(
+        std::count_if(reports_.begin(), reports_.end(),
+                      [](const auto& report) { return report.state == VmState::running; }));
+}
+
+void Run::fail(const std::string& reason, std::vector<std::string> console) {
+    if (failed() || stopping_) return;
+    spdlog::error("job {}: {}", name(), reason);
+    failure_ = reason;
+    failure_console_ = std::move(console);
+    for (auto& vm : vms_)
+        if (vm->channel) vm->channel->lose_sessions(reason);
+    changed_.notify_all();
+}
+
+void Run::vm_failed(LocalVm& vm, const std::string& reason) {
+    if (vm.state == VmState::failed || stopping_) return;
+    vm.state = VmState::failed;
+    vm.reason = fmt::format("{} on {}: {}", vm.vm.name, vm.vm.node, reason);
+    auto lines = vm.console ? vm.console->last_lines(12) : std::vector<std::string>{};
+    if (vm.vm.index < reports_.size()) reports_[vm.vm.index] = {VmState::failed, vm.reason, lines};
+    fail(vm.reason, std::move(lines));
+}
+
+void Run::domain_ended(const vm::Ended& ended) {
+    if (stopping_) return;
+    for (auto& vm : vms_) {
+        if (vm::domain_name(job(), vm->vm.index) != ended.domain) continue;
+        std::string reason;
+        bool out_of_memory = cgroup_ && vm::oom_kills(*cgroup_) > oom_kills_before_;
+        if (out_of_memory)
+            reason = fmt::format(
+                "its QEMU was killed: the job's memory limit on the node ({} MB) was exceeded",
+                cgroup_->memory_limit_mb);
+        else if (ended.how == vm::End::shutdown)
+            reason = "the guest ended (powered off, or its kernel stopped)";
+        else
+            reason = fmt::format("its QEMU {} ({})",
+                                 ended.how == vm::End::killed ? "was killed" : "crashed",
+                                 ended.detail.empty() ? "no details" : ended.detail);
+        vm_failed(*vm, reason);
+    }
+}
+
+void Run::check_ready() {
+    if (ready_ || failed() || !is_head() || !plan_ || ready_count() < plan_->vms.size()) return;
+    ready_ = true;
+    double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    seconds_to_ready_ = now - prolog_at_;
+    spdlog::info("job {}: all {} VMs are ready after {:.1f} s", name(), plan_->vms.size(),
+                 seconds_to_ready_);
+    ++busy_;
+    asio::co_spawn(
+        daemon_.io,
+        [self = shared_from_this()]() -> Task<void> {
+            try {
+                co_await self->save();
+            } catch (const std::exception& error) {
+                spdlog::error("job {}: {}", self->name(), error.what());
+            }
+            --self->busy_;
+            self->changed_.notify_all();
+        },
+        asio::detached);
+    changed_.notify_all();
+}
+
+// --- What the nodes of a job tell each other
+// --------------------------------------------------------------------
+
+nlohmann::json Run::report_to_head() const {
+    nlohmann::json vms = nlohmann::json::array();
+    for (const auto& vm : vms_) {
+        nlohmann::json entry{
+            {"index", vm->vm.index}, {"state", to_string(vm->state)}, {"reason", vm->reason}};
+        if (vm->state == VmState::failed && vm->console)
+            entry["console"] = vm->console->last_lines(12);
+        vms.push_back(std::move(entry));
+    }
+    nlohmann::json report{{"op", "peer"},
+                          {"job", job().id},
+                          {"restart", job().restart},
+                          {"node", prolog_.node},
+                          {"vms", vms}};
+    // A failure that belongs to no VM (an image, a network) is this node's.
+    if (failed()) {
+        report["failure"] = failure_;
+        report["console"] = failure_console_;
+    }
+    return report;
+}
+
+nlohmann::json Run::view_for_peers() const {
+    return {{"ok", true},
+            {"ready", ready_},
+            {"ready_count", ready_count()},
+            {"total", total_count()},
+            {"failure", failure_},
+            {"console", failure_console_},
+            {"seconds", seconds_to_ready_}};
+}
+
+void Run::peer_report(std::uint32_t vm, const VmReport& report) {
+    if (vm >= reports_.size()) return;
+    reports_[vm] = report;
+    if (report.state == VmState::failed) fail(report.reason, report.console);
+    check_ready();
+    changed_.notify_all();
+}
+
+void Run::head_report(const nlohmann::json& view) {
+    head_ready_ = view.value("ready_count", size_t{0});
+    head_total_ = view.value("total", size_t{0});
+    if (view.value("ready", false) && !ready_) {
+        ready_ = true;
+        seconds_to_ready_ = view.value("seconds", 0.0);
+    }
+    if (auto failure = view.value("failure", std::string()); !failure.empty())
+        fail(failure, view.value("console", std::vector<std::string>()));
+    changed_.notify_all();
+}
+
+// --- What users see
+// ------------------------------------------------------------------------------------------------
+
+nlohmann::json Run::vm_environment(const plan::Vm& vm) const {
+    std::vector<std::string> names;
+    for (const auto& each : plan_->vms) names.push_back(each.name);
+    return {{"HOLON_VM_ID", std::to_string(vm.index)},
+            {"HOLON_VM_NAME", vm.name},
+            {"HOLON_NUM_VMS", std::to_string(names.size())},
+            {"HOLON_NODELIST", plan::compress_hostlist(names)},
+            {"HOLON_HOSTFILE", "/run/holon/hostfile"}};
+}
+
+nlohmann::json Run::status() const {
+    nlohmann::json list = nlohmann::json::array();
+    double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    for (const auto& vm : vms_) {
+        nlohmann::json timings = nlohmann::json::object();
+        for (const auto& [phase, seconds] : vm->timings) timings[phase] = seconds;
+        list.push_back({{"job", job().id},
+                        {"restart", job().restart},
+                        {"user", prolog_.user},
+                        {"vm", vm->vm.name},
+                        {"node", vm->vm.node},
+                        {"vcpus", vm->vm.cpus},
+                        {"memory_mb", vm->vm.memory_mb},
+                        {"state", to_string(vm->state)},
+                        {"uptime_s", vm->started_at > 0 ? now - vm->started_at : 0.0},
+                        {"address", vm->vm.address},
+                        {"image", prolog_.spec.image},
+                        {"reason", vm->reason.empty() ? failure_ : vm->reason},
+                        {"timings", timings}});
+    }
+    if (vms_.empty())
+        list.push_back({{"job", job().id},
+                        {"restart", job().restart},
+                        {"user", prolog_.user},
+                        {"vm", ""},
+                        {"node", prolog_.node},
+                        {"vcpus", 0},
+                        {"memory_mb", 0},
+                        {"state", failed() ? "failed" : "waiting"},
+                        {"uptime_s", 0.0},
+                        {"address", ""},
+                        {"image", prolog_.spec.image},
+                        {"reason", failure_},
+                        {"timings", nlohmann::json::object()}});
+    return list;
+}
+
+// --- The end
+// ---------------------------------------------------------------------------------------------------------
+
+Task<void> Run::tear_down() {
+    auto self = shared_from_this();
+    if (tearing_) {
+        while (!gone_) co_await changed_.wait();
+        co_return;
+    }
+    tearing_ = stopping_ = true;
+    spdlog::info("job {}: removing everything of this run", name());
+    for (auto& vm : vms_)
+        if (vm->channel) {
+            vm->channel->lose_sessions(fmt::format("job {} has ended", job().id));
+            vm->channel->close();
+        }
+    changed_.notify_all();
+    // What is booting sees `stopping` at its next step; only then is it certain that nothing new
+    // appears.
+    while (busy_ > 0) co_await changed_.wait();
+    auto attempt = [&](const char* what, auto action) -> Task<void> {
+        try {
+            co_await blocking(daemon_.pool, action);
+        } catch (const std::exception& error) {
+            spdlog::error("job {}: removing {}: {}", name(), what, error.what());
+        }
+    };
+    std::uint32_t vm_count = static_cast<std::uint32_t>(vms_.size());
+    for (std::uint32_t i = 0; i < vm_count; ++i) {
+        std::string domain = vm::domain_name(job(), vms_[i]->vm.index);
+        co_await attempt("a VM", [this, domain] { daemon_.hypervisor->destroy(domain); });
+        if (vms_[i]->console) vms_[i]->console->close();
+    }
+    co_await attempt("the network", [this] { network::remove(job()); });
+    if (cgroup_) co_await attempt("the cgroup leaf", [this] { vm::remove_leaf(*cgroup_); });
+    co_await attempt("the job's folder", [this] { os::remove_tree(folder_); });
+    auto newest = daemon_.find(job().id);
+    if (!newest || newest.get() == this)
+        co_await attempt("the job's public folder",
+                         [this] { os::remove_tree(fmt::format("/run/holon/jobs/{}", job().id)); });
+    daemon_.remove(job());
+    gone_ = true;
+    changed_.notify_all();
+    spdlog::info("job {}: nothing is left on this node", name());
+}
+
+}  // namespace holon::node

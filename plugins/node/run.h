@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Run: one run (job id and restart count) of a VM job on this node, from prolog to epilog. It owns
+// everything that the job has here: the folder with its state, the network, the VMs, the cgroup
+// leaf; its end removes all of it. Every step of the way there and back can be repeated, and what
+// was reached is on disk, so that a daemon that was killed goes on where the old one stopped and no
+// VM notices.
+//
+//   prolog → image, job container (told by the extern step), plan → network → VMs in parallel →
+//   ready → epilog
+//
+// The first node of the allocation is the head: the others report to it (peers.h), and it knows
+// when all VMs are ready.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/image/image.h"
+#include "plugins/node/console.h"
+#include "plugins/node/vm_channel.h"
+#include "plugins/os/process.h"
+#include "plugins/plan/plan.h"
+#include "plugins/spec/spec.h"
+#include "plugins/vm/vm.h"
+
+namespace holon::node {
+
+struct Daemon;
+
+// What the prolog hands over.
+struct Prolog {
+    plan::Job job;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::string user;
+    std::string node;                // this one, as Slurm calls it
+    std::vector<std::string> nodes;  // of the job, in Slurm's order
+    std::vector<std::uint32_t> cpus;
+    spec::Spec spec;
+};
+
+enum class VmState { waiting, booting, running, failed };
+const char* to_string(VmState state);
+
+struct LocalVm {
+    plan::Vm vm;
+    VmState state = VmState::waiting;
+    bool started =
+        false;  // its domain was created by this or an earlier daemon; never created twice
+    double started_at = 0;  // seconds since the epoch
+    std::string reason;
+    std::shared_ptr<VmChannel> channel;
+    std::shared_ptr<Console> console;
+    std::vector<std::pair<std::string, double>> timings;  // phase → seconds it took
+};
+
+// What is known here of a VM on any node of the job.
+struct VmReport {
+    VmState state = VmState::waiting;
+    std::string reason;
+    std::vector<std::string> console;  // last lines, where it failed
+};
+
+class Run : public std::enable_shared_from_this<Run> {
+  public:
+    Run(Daemon& daemon, Prolog prolog);
+    static std::shared_ptr<Run> load(Daemon& daemon, const std::filesystem::path& folder);
+
+    // Puts the run on disk; after that it survives the daemon.
+    void create_on_disk();
+    void start();                   // boots, or goes on booting, in the background
+    void set_container(pid_t pid);  // a process of Slurm's extern step
+    bool container_alive() const;
+    void domain_ended(const vm::Ended& ended);
+    Task<void> tear_down();  // returns when nothing is left; may be called more than once
+
+    const Prolog& prolog() const { return prolog_; }
+    plan::Job job() const { return prolog_.job; }
+    std::string name() const;  // "42.0"
+    bool is_head() const { return prolog_.node == prolog_.nodes.front(); }
+    const std::string& head() const { return prolog_.nodes.front(); }
+    const std::optional<plan::Plan>& plan() const { return plan_; }
+    const os::Identity& user() const { return user_; }
+    std::vector<std::unique_ptr<LocalVm>>& vms() { return vms_; }
+    const std::vector<std::string>& phases() const { return phases_; }
+    const std::string& image_name() const { return prolog_.spec.image; }
+
+    // The whole job, as known here: on the head from the peers' reports, elsewhere from the head's.
+    bool ready() const { return ready_; }
+    bool failed() const { return !failure_.empty(); }
+    bool stopping() const { return stopping_; }
+    const std::string& failure() const { return failure_; }
+    const std::vector<std::string>& failure_console() const { return failure_console_; }
+    double seconds_to_ready() const { return seconds_to_ready_; }
+    size_t ready_count() const;
+    size_t total_count() const;
+    Clock::time_point boot_deadline() const;
+
+    void fail(const std::string& reason, std::vector<std::string> console = {});
+    // A report from another node (on the head), or the head's view (elsewhere).
+    void peer_report(std::uint32_t vm, const VmReport& report);
+    void head_report(const nlohmann::json& view);
+    nlohmann::json report_to_head() const;
+    nlohmann::json view_for_peers() const;
+    Event& changed() { return changed_; }
+
+    nlohmann::json vm_environment(const plan::Vm& vm) const;  // HOLON_* for a task in VM
+    nlohmann::json status() const;
+
+  private:
+    Daemon& daemon_;
+    Prolog prolog_;
+    os::Identity user_;
+    std::filesystem::path folder_;
+    std::optional<image::Image> image_;
+    std::filesystem::path initrd_;
+    std::optional<vm::JobCgroup> cgroup_;
+    pid_t container_pid_ = 0;
+    std::uint64_t container_start_ = 0;  // of that pid, so that a reused pid is not taken for it
+    std::uint64_t oom_kills_before_ = 0;
+    std::optional<plan::Plan> plan_;
+    std::vector<std::unique_ptr<LocalVm>> vms_;
+    std::vector<VmReport> reports_;  // by VM index
+    std::vector<std::string> phases_;
+    size_t head_ready_ = 0, head_total_ = 0;
+    bool ready_ = false, stopping_ = false, gone_ = false, tearing_ = false, saving_ = false;
+    int busy_ = 0;  // coroutines that must end before anything is removed
+    std::string failure_;
+    std::vector<std::string> failure_console_;
+    double prolog_at_ = 0, seconds_to_ready_ = 0;
+    Event changed_;
+
+    Task<void> boot();
+    Task<void> boot_vm(LocalVm& vm);
+    Task<void> wait_for_container();
+    Task<void> make_plan();
+    Task<void> make_network();
+    vm::Machine machine(const LocalVm& vm) const;
+    nlohmann::json guest_config(const plan::Vm& vm) const;
+    void adopt_plan();
+    void check_ready();
+    void vm_failed(LocalVm& vm, const std::string& reason);
+    Task<void> save();
+    std::string to_json() const;
+    void publish() const;  // /run/holon/jobs/<id>, which the step hooks read
+    void phase(const std::string& text);
+};
+
+}  // namespace holon::node

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The way from prolog to ready. Every step may find itself done by an earlier daemon.
+#include <fmt/ranges.h>
+#include <grp.h>
+#include <spdlog/spdlog.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "paths.h"
+#include "plugins/network/network.h"
+#include "plugins/node/daemon.h"
+#include "plugins/node/run.h"
+#include "plugins/node/ssh_keys.h"
+#include "plugins/os/error.h"
+#include "plugins/os/file.h"
+
+namespace holon::node {
+namespace {
+
+double now_s() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+class Stopwatch {
+  public:
+    explicit Stopwatch(LocalVm& vm) : vm_(vm) {}
+    void lap(const char* phase) {
+        auto now = Clock::now();
+        vm_.timings.emplace_back(phase, std::chrono::duration<double>(now - last_).count());
+        last_ = now;
+    }
+
+  private:
+    LocalVm& vm_;
+    Clock::time_point last_ = Clock::now();
+};
+
+std::string group_name(gid_t gid) {
+    std::string buffer(16384, '\0');
+    group entry{};
+    group* found = nullptr;
+    ::getgrgid_r(gid, &entry, buffer.data(), buffer.size(), &found);
+    return found ? std::string(entry.gr_name) : fmt::format("g{}", gid);
+}
+
+std::string random_hex(size_t bytes) {
+    std::string raw(bytes, '\0'), text;
+    if (::getrandom(raw.data(), bytes, 0) != static_cast<ssize_t>(bytes))
+        throw Error("getrandom: {}", errno_text());
+    for (unsigned char c : raw) text += fmt::format("{:02x}", c);
+    return text;
+}
+
+}  // namespace
+
+void Run::start() {
+    ++busy_;
+    asio::co_spawn(
+        daemon_.io,
+        [self = shared_from_this()]() -> Task<void> {
+            co_await self->boot();
+            --self->busy_;
+            self->changed_.notify_all();
+        },
+        asio::detached);
+    if (!is_head())
+        asio::co_spawn(daemon_.io, node::report_to_head(daemon_, shared_from_this()),
+                       asio::detached);
+}
+
+Task<void> Run::boot() {
+    try {
+        // Slurm starts a run only after the epilogs of the one before; where that one's was lost,
+        // it ends here.
+        auto earlier = daemon_.runs;
+        for (auto& [key, run] : earlier)
+            if (key.first == job().id && run.get() != this && key.second < job().restart)
+                co_await run->tear_down();
+
+        image_ = co_await blocking(daemon_.pool, [this] {
+            return image::find(daemon_.config, prolog_.spec.image, user_);
+        });
+        initrd_ = co_await blocking(daemon_.pool, [this] {
+            return image::initrd_with_agent(*image_, paths::guest_agent, paths::cache_dir);
+        });
+        phase(fmt::format("image {}", image_->name));
+        if (!plan_) {
+            co_await wait_for_container();
+            if (stopping_) co_return;
+            co_await make_plan();
+        }
+        while (!daemon_.acceleration && !stopping_) co_await daemon_.changed.wait();
+        if (prolog_.spec.network == spec::Network::private_ && !stopping_) co_await make_network();
+        size_t left = 0;
+        for (auto& vm : vms_) {
+            if (stopping_) break;
+            ++left;
+            asio::co_spawn(
+                daemon_.io,
+                [&left, self = shared_from_this(), one = vm.get()]() -> Task<void> {
+                    std::string fault;
+                    try {
+                        co_await self->boot_vm(*one);
+                    } catch (const std::exception& error) {
+                        fault = error.what();
+                    }
+                    // When QEMU died, libvirt's event tells why, and better than a closed channel
+                    // does.
+                    if (!fault.empty() && one->channel && !one->channel->open() && !self->failed())
+                        co_await self->changed_.wait(Clock::now() + std::chrono::seconds(2));
+                    if (!fault.empty()) self->vm_failed(*one, fault);
+                    --left;
+                    self->changed_.notify_all();
+                },
+                asio::detached);
+        }
+        while (left > 0) co_await changed_.wait();
+    } catch (const std::exception& error) {
+        fail(fmt::format("{}: {}", prolog_.node, error.what()));
+    }
+}
+
+void Run::set_container(pid_t pid) {
+    if (cgroup_ && container_alive()) return;
+    cgroup_ = vm::find_job_cgroup(pid, job().id);
+    container_pid_ = pid;
+    auto stat = os::read_file_if_exists(fmt::format("/proc/{}/stat", pid));
+    // Field 22 (starttime), counted after the command's closing parenthesis: proc(5).
+    if (stat) {
+        size_t at = stat->rfind(')');
+        for (int field = 2; field < 22 && at != std::string::npos; ++field)
+            at = stat->find(' ', at + 1);
+        if (at != std::string::npos)
+            container_start_ = std::strtoull(stat->c_str() + at, nullptr, 10);
+    }
+    changed_.notify_all();
+}
+
+bool Run::container_alive() const {
+    if (container_pid_ == 0) return false;
+    auto stat = os::read_file_if_exists(fmt::format("/proc/{}/stat", container_pid_));
+    if (!stat) return false;
+    size_t at = stat->rfind(')');
+    for (int field = 2; field < 22 && at != std::string::npos; ++field)
+        at = stat->find(' ', at + 1);
+    return at != std::string::npos &&
+           std::strtoull(stat->c_str() + at, nullptr, 10) == container_start_;
+}
+
+Task<void> Run::wait_for_container() {
+    auto deadline = boot_deadline();
+    while (!cgroup_ && !stopping_)
+        if (!co_await changed_.wait(deadline) && !cgroup_)
+            throw Error(
+                "Slurm made no container for the job in time (is "
+                "PrologFlags=Alloc,Contain,DeferBatch set?)");
+}
+
+Task<void> Run::make_plan() {
+    std::vector<plan::NodeShare> allocation;
+    for (size_t i = 0; i < prolog_.nodes.size(); ++i) {
+        plan::NodeShare share{prolog_.nodes[i], prolog_.cpus[i], 0};
+        // Only this node's limit can be read here. The others' VMs are sized by their own nodes;
+        // here they count for names, addresses and vCPUs, which do not depend on memory.
+        if (share.name == prolog_.node) share.memory_mb = cgroup_->memory_limit_mb;
+        allocation.push_back(std::move(share));
+    }
+    plan_ = plan::make(prolog_.spec, allocation, job(), daemon_.config.sizing());
+    adopt_plan();
+    for (const auto& vm : vms_)
+        if (vm->vm.memory_mb < image_->min_memory_mb)
+            throw Error(
+                "{} would get {} MB of memory and image '{}' needs {}: ask for more with --mem or "
+                "--vm-mem",
+                vm->vm.name, vm->vm.memory_mb, image_->name, image_->min_memory_mb);
+    oom_kills_before_ = vm::oom_kills(*cgroup_);
+    co_await save();
+}
+
+void Run::adopt_plan() {
+    reports_.assign(plan_->vms.size(), {});
+    for (const auto& vm : plan_->on_node(prolog_.node)) {
+        vms_.push_back(std::make_unique<LocalVm>());
+        vms_.back()->vm = vm;
+    }
+}
+
+Task<void> Run::make_network() {
+    co_await blocking(daemon_.pool, [this] {
+        network::Underlay underlay;
+        underlay.local_address = network::resolve(prolog_.node);
+        underlay.base_port = daemon_.config.network.vxlan_port;
+        underlay.mtu = daemon_.config.network.mtu;
+        for (const auto& node : prolog_.nodes)
+            if (node != prolog_.node) underlay.peers.push_back(network::resolve(node));
+        network::create(*plan_, underlay);
+    });
+}
+
+vm::Machine Run::machine(const LocalVm& local) const {
+    vm::Machine machine;
+    machine.job = job();
+    machine.vm = local.vm;
+    machine.uid = prolog_.uid;
+    machine.gid = prolog_.gid;
+    machine.kvm = daemon_.acceleration->kvm;
+    struct stat device {};
+    if (machine.kvm && ::stat("/dev/kvm", &device) == 0 && (device.st_mode & S_IROTH) == 0)
+        machine.gid = device.st_gid;
+    machine.cpu_model = daemon_.config.vm.cpu_model;
+    machine.tcg_cache_mb = daemon_.config.vm.tcg_cache_mb;
+    machine.kernel = image_->kernel;
+    machine.initrd = initrd_;
+    machine.command_line = image::command_line(*image_);
+    if (!image_->disk.empty()) {
+        machine.disk.overlay = folder_ / "disks" / (local.vm.name + ".qcow2");
+        machine.disk.base = image_->disk;
+        machine.disk.base_format = image_->disk_format;
+    }
+    if (prolog_.spec.network == spec::Network::private_) {
+        machine.bridge = network::bridge_name(job());
+        machine.tap = network::tap_name(job(), local.vm.index);
+    }
+    machine.channel_socket = folder_ / "sock" / (local.vm.name + ".channel");
+    machine.console_socket = folder_ / "sock" / (local.vm.name + ".console");
+    return machine;
+}
+
+Task<void> Run::boot_vm(LocalVm& local) {
+    std::string domain = vm::domain_name(job(), local.vm.index);
+    auto deadline = boot_deadline();
+    Stopwatch watch(local);
+    local.state = VmState::booting;
+    auto machine = this->machine(local);
+    bool alive = co_await blocking(daemon_.pool,
+                                   [this, domain] { return daemon_.hypervisor->alive(domain); });
+    if (!alive && local.started) throw Error("its QEMU ended while holond was away");
+    bool rebooted_daemon = alive;
+    if (!alive) {
+        co_await blocking(daemon_.pool, [this, &machine] {
+            if (!machine.disk.overlay.empty())
+                image::create_overlay(*image_, machine.disk.overlay, user_);
+        });
+        watch.lap("overlay");
+        co_await blocking(daemon_.pool, [this, &machine, &watch] {
+            pid_t qemu = daemon_.hypervisor->create_paused(machine);
+            watch.lap("create");
+            vm::enter_leaf(*cgroup_, qemu);
+            watch.lap("cgroup");
+        });
+        local.started = true;
+        local.started_at = now_s();
+        co_await save();
+    }
+    if (stopping_) co_return;
+    local.console = std::make_shared<Console>(daemon_.io, machine.console_socket,
+                                              folder_ / (local.vm.name + ".console"));
+    asio::co_spawn(
+        daemon_.io, [console = local.console]() -> Task<void> { co_await console->run(); },
+        asio::detached);
+    local.channel = std::make_shared<VmChannel>(daemon_.io, machine.channel_socket);
+    ++busy_;
+    asio::co_spawn(
+        daemon_.io,
+        [self = shared_from_this(), &local]() -> Task<void> {
+            auto channel = local.channel;
+            co_await channel->run();
+            if (!channel->fault().empty() && !self->stopping_)
+                self->vm_failed(local, channel->fault());
+            --self->busy_;
+            self->changed_.notify_all();
+        },
+        asio::detached);
+    if (!machine.tap.empty())
+        co_await blocking(daemon_.pool, [&] { network::attach_tap(job(), local.vm); });
+    watch.lap("network");
+    co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->resume(domain); });
+    watch.lap("resume");
+    // A daemon that comes back finds a guest that may just be busy; only a first boot has a time
+    // limit.
+    co_await local.channel->configure(
+        guest_config(local.vm), rebooted_daemon && ready_ ? Clock::time_point::max() : deadline);
+    watch.lap("guest");
+    if (failed() || stopping_) co_return;
+    local.state = VmState::running;
+    spdlog::info("job {}: {} is ready (guest kernel and agent took {} ms)", name(), local.vm.name,
+                 local.channel->guest_boot_ms());
+    reports_[local.vm.index] = {VmState::running, {}, {}};
+    check_ready();
+    changed_.notify_all();
+}
+
+nlohmann::json Run::guest_config(const plan::Vm& vm) const {
+    nlohmann::json groups = nlohmann::json::array();
+    bool primary = false;
+    for (gid_t gid : user_.groups) {
+        groups.push_back({{"name", group_name(gid)}, {"gid", gid}});
+        primary = primary || gid == prolog_.gid;
+    }
+    if (!primary) groups.push_back({{"name", group_name(prolog_.gid)}, {"gid", prolog_.gid}});
+    nlohmann::json hosts = nlohmann::json::array();
+    std::string hostfile;
+    for (const auto& each : plan_->vms) {
+        if (!each.address.empty()) hosts.push_back({each.address, each.name});
+        hostfile += fmt::format("{} slots={}\n", each.name, each.cpus);
+    }
+    auto host_key =
+        derive_ssh_key(prolog_.spec.seed, "host", fmt::format("holon-job-{}", job().id));
+    auto user_key = derive_ssh_key(prolog_.spec.seed, "user",
+                                   fmt::format("{}@holon-job-{}", prolog_.user, job().id));
+    nlohmann::json config{
+        {"hostname", vm.name},
+        {"vm_index", vm.index},
+        {"job", name()},
+        {"hosts", hosts},
+        {"user",
+         {{"name", prolog_.user},
+          {"uid", prolog_.uid},
+          {"gid", prolog_.gid},
+          {"home", user_.home},
+          {"shell", user_.shell},
+          {"groups", groups}}},
+        {"ssh",
+         {{"host_private", host_key.private_text},
+          {"host_public", host_key.public_text},
+          {"user_private", user_key.private_text},
+          {"user_public", user_key.public_text}}},
+        {"files", nlohmann::json::array(
+                      {{{"path", "/run/holon/hostfile"}, {"mode", 0644}, {"content", hostfile}}})},
+        {"time_ns", std::chrono::duration_cast<std::chrono::nanoseconds>(
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count()},
+        {"entropy", random_hex(32)}};
+    if (vm.address.empty() || prolog_.spec.network == spec::Network::none)
+        config["network"] = nullptr;
+    else
+        config["network"] = {{"mac", vm.mac},
+                             {"address", vm.address},
+                             {"prefix", plan_->prefix_length},
+                             {"mtu", daemon_.config.network.mtu}};
+    return config;
+}
+
+}  // namespace holon::node
