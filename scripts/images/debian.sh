@@ -12,18 +12,18 @@ packages=(
 )
 disk_size=8G   # as guests see it; the file grows only with what is written
 
-# The lines of the machine's apt sources that belong to its own release, with their keys.
+# The lines of the machine's apt sources that belong to its own release; mmdebstrap finds Debian's keys.
 machine_sources() {
     # shellcheck disable=SC2016  # apt expands these
     apt-get indextargets --format \
-        '$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)|$(CREATED_BY)' |
-        while IFS='|' read -r origin codename uri suite component key created; do
+        '$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(CREATED_BY)' |
+        while IFS='|' read -r origin codename uri suite component created; do
             [ "$created" = Packages ] && [ "$origin" = Debian ] || continue
             case $codename in
                 "$VERSION_CODENAME" | "$VERSION_CODENAME"-updates | "$VERSION_CODENAME"-security) ;;
                 *) continue ;;
             esac
-            printf 'deb %s%s %s %s\n' "${key:+[signed-by=$key] }" "$uri" "$suite" "$component"
+            printf 'deb %s %s %s\n' "$uri" "$suite" "$component"
         done | sort -u
 }
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The agent reaches any image unmodified: the kernel unpacks several archives one after the other,
+// so holon-guest travels in a small one behind the image's own initramfs.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "plugins/image/cpio.h"
+#include "plugins/image/digest.h"
+#include "plugins/image/image.h"
+#include "plugins/os/error.h"
+#include "plugins/os/file.h"
+
+namespace holon::image {
+namespace {
+
+void write_or_throw(int fd, std::string_view data, const std::string& path) {
+    if (!os::write_all(fd, data.data(), data.size()))
+        throw Error("{}: {}", path, errno_text(EPIPE));
+}
+
+}  // namespace
+
+std::filesystem::path initrd_with_agent(const Image& image, const std::filesystem::path& agent,
+                                        const std::filesystem::path& cache_dir) {
+    std::string agent_binary = os::read_file(agent);
+    struct stat facts {};
+    if (::stat(image.initrd.c_str(), &facts) != 0)
+        throw Error("{}: {}", image.initrd.string(), errno_text());
+    // Named after the initramfs alone, not the image: all users' disks that boot one kernel share
+    // one file.
+    std::string key =
+        sha256(image.initrd.string() + "\n" + file_facts(facts) + sha256(agent_binary));
+    auto path = cache_dir / fmt::format("initrd-{}.cpio", key.substr(0, 32));
+    if (std::filesystem::exists(path)) return path;
+
+    std::string initrd = os::read_file(image.initrd);
+    // Between two archives the kernel takes zeros up to the next multiple of four.
+    initrd.append((4 - initrd.size() % 4) % 4, '\0');
+
+    std::filesystem::create_directories(cache_dir);
+    // Several jobs may start at once: each writes a file of its own, the renames put the same
+    // content there.
+    std::string temporary = path.string() + ".XXXXXX";
+    os::Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+    if (!fd.valid()) throw Error("{}: {}", temporary, errno_text());
+    try {
+        write_or_throw(fd.get(), initrd, temporary);
+        write_or_throw(fd.get(),
+                       cpio_archive({{"holon", S_IFDIR | 0755, {}},
+                                     {"holon/holon-guest", S_IFREG | 0755, agent_binary}}),
+                       temporary);
+        // QEMU opens it as the job's user.
+        if (::fchmod(fd.get(), 0644) != 0 || ::fsync(fd.get()) != 0 ||
+            ::rename(temporary.c_str(), path.c_str()) != 0)
+            throw Error("{}: {}", path.string(), errno_text());
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
+    }
+    return path;
+}
+
+}  // namespace holon::image
