@@ -2,12 +2,22 @@
 # shellcheck shell=bash
 #
 # One cgroup per host in every version 1 hierarchy the machine has, nested under the caller's own, so that the caller's
-# limits hold for the whole cluster. The version 2 hierarchy beside them has no controllers and only keeps the tree in
+# limits hold for the whole cluster. A version 2 hierarchy beside them has no controllers and only keeps the tree in
 # step.
+# Where version 2 is all there is, the hosts lie under the hierarchy's root: controllers can be enabled only from there
+# downwards, and only in cgroups without processes, so that a host's processes live in a leaf "daemons" of its cgroup.
+
+cgroups_version() {
+    if grep -q '^[0-9]*:[^:]' /proc/self/cgroup; then echo 1; else echo 2; fi
+}
 
 # cgroups_hierarchies: one line "MOUNTPOINT OWN_PATH" per hierarchy.
 cgroups_hierarchies() {
     local controllers path mountpoint
+    if [[ $(cgroups_version) == 2 ]]; then
+        findmnt -n -r -t cgroup2 -o TARGET | head -n 1
+        return
+    fi
     while IFS=: read -r _ controllers path; do
         if [[ -z $controllers ]]; then
             mountpoint=$(findmnt -n -r -t cgroup2 -o TARGET | head -n 1)
@@ -27,17 +37,42 @@ cgroups_make() {
         parent=$mountpoint$path/holon-devcluster
         directory=$parent/$1
         mkdir -p "$parent"
+        if [[ -e $parent/cgroup.subtree_control && $(cgroups_version) == 2 ]]; then
+            cgroups_enable "$mountpoint" "$parent"
+        fi
         if [[ -e $parent/cgroup.clone_children ]]; then
             echo 1 >"$parent/cgroup.clone_children"
         fi
         for file in cpuset.cpus cpuset.mems; do
-            if [[ -e $parent/$file ]]; then
+            if [[ -e $parent/cgroup.clone_children && -e $parent/$file ]]; then
                 cat "$mountpoint$path/$file" >"$parent/$file"
             fi
         done
         mkdir -p "$directory"
         echo "$directory" >>"$STATE/hosts/$1/cgroups"
     done <"$STATE/hierarchies"
+    cp "$STATE/hosts/$1/cgroups" "$STATE/hosts/$1/cgroups.join"
+}
+
+cgroups_enable() {
+    local directory
+    for directory; do
+        echo '+cpuset +cpu +memory +pids' >"$directory/cgroup.subtree_control" ||
+            die "the controllers cpuset, cpu, memory and pids cannot be enabled in $directory"
+    done
+}
+
+# cgroups_settle HOST: moves the processes of a host that has just come up, and those to come, into the leaf.
+cgroups_settle() {
+    local directory pid
+    [[ $(cgroups_version) == 2 ]] || return 0
+    read -r directory <"$STATE/hosts/$1/cgroups"
+    mkdir "$directory/daemons"
+    while read -r pid; do
+        echo "$pid" >"$directory/daemons/cgroup.procs"
+    done < <(cat "$directory/cgroup.procs")
+    cgroups_enable "$directory"
+    echo "$directory/daemons" >"$STATE/hosts/$1/cgroups.join"
 }
 
 # cgroups_all: every cgroup of this or an earlier cluster, whoever started it.

@@ -175,6 +175,10 @@ cluster_status() {
         say "down"
         return 3
     fi
+    if [[ ! -e $STATE/whole ]]; then
+        say "only in parts: it is being started, or its start was interrupted"
+        return 3
+    fi
     # shellcheck source=/dev/null
     source "$STATE/settings"
     echo "release $RELEASE, $NODES nodes, $CPUS CPUs and $MEM MB each"

@@ -67,7 +67,7 @@ join_host_cgroups() {
     local directory
     while read -r directory; do
         echo 0 >"$directory/cgroup.procs"
-    done <"$STATE/hosts/$1/cgroups"
+    done <"$STATE/hosts/$1/cgroups.join"
 }
 
 # exec_in_host HOST CMD…: becomes CMD as root in all of the host's namespaces and in its cgroup.

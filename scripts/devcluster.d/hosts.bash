@@ -33,6 +33,7 @@ host_await() {
     read -r -t 20 answer <>"$directory/ready.fifo" || answer="no sign of life"
     rm -f "$directory/ready.fifo"
     [[ $answer == up ]] || die "host $1 did not come up: $answer: $(tail -n 3 "$directory/init.log")"
+    cgroups_settle "$1"
 }
 
 # host_kill HOST: what a power cut does. Its first process takes all others with it.

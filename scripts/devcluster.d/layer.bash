@@ -106,7 +106,7 @@ layer_slurm() {
     if [[ $CPUS -gt $(nproc) ]]; then
         cores=no affinity=""
     fi
-    if [[ -e $(findmnt -n -r -t cgroup -O memory -o TARGET | head -n 1)/memory.memsw.limit_in_bytes ]]; then
+    if [[ $(cgroups_version) == 2 || -e $(findmnt -n -r -t cgroup -O memory -o TARGET | head -n 1)/memory.memsw.limit_in_bytes ]]; then
         swap=yes
     fi
     if [[ -e $plugins/job_submit_holon.so ]]; then
@@ -162,13 +162,15 @@ NodeName=n[1-$NODES] CPUs=$CPUS RealMemory=$MEM State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
     cat >"$etc/slurm/cgroup.conf" <<END
-CgroupPlugin=cgroup/v1
+CgroupPlugin=cgroup/v$(cgroups_version)
 CgroupMountpoint=/sys/fs/cgroup
 ConstrainCores=$cores
 ConstrainRAMSpace=yes
 ConstrainSwapSpace=$swap
 ConstrainDevices=no
 END
+    # slurmd would else ask systemd, which the hosts do not have, for its cgroup
+    [[ $(cgroups_version) == 1 ]] || echo 'IgnoreSystemd=yes' >>"$etc/slurm/cgroup.conf"
     cat >"$etc/slurm/slurmdbd.conf" <<'END'
 AuthType=auth/munge
 DbdHost=ctl

@@ -14,14 +14,18 @@ release_is_known() {
     [[ $RELEASE =~ ^(bookworm|trixie|sid)$ ]] || die "$1: --release '$RELEASE': bookworm, trixie or sid"
 }
 
-# root_find: prints the root directory of RELEASE, after making it where there is none.
+root_packages() {
+    "$SCRIPTS/install-packages" --release "$RELEASE" --print build run
+}
+
+# root_find: prints the root directory of RELEASE, after making it where there is none or one of other packages.
 root_find() {
     local root=$CACHE/root-$RELEASE
     if [[ $RELEASE == "$(machine_release)" ]]; then
         echo /
         return
     fi
-    if [[ ! -d $root ]]; then
+    if [[ ! -d $root ]] || ! root_packages | cmp -s - "$root.packages"; then
         root_make "$root" >&2 || die "no root for $RELEASE; mmdebstrap says: $(tail -n 5 "$CACHE/root-$RELEASE.log")"
     fi
     echo "$root"
@@ -55,12 +59,14 @@ root_make() {
         sources+=("deb $security $RELEASE-security main")
     fi
     valid=$(apt-config dump --format '%v' Acquire::Check-Valid-Until)
-    packages=$("$SCRIPTS/install-packages" --release "$RELEASE" --print build run | paste -sd ,)
+    packages=$(root_packages | paste -sd ,) || return 1
     rm -rf --one-file-system "$root.new"
-    mmdebstrap --variant=minbase --format=directory "--keyring=$keyring" "--include=$packages" \
-        --aptopt="Acquire::Check-Valid-Until \"${valid:-true}\"" \
+    unshare --mount --propagation private mmdebstrap --variant=minbase --format=directory "--keyring=$keyring" "--include=$packages" \
+        --dpkgopt=force-unsafe-io --aptopt="Acquire::Check-Valid-Until \"${valid:-true}\"" \
         "$RELEASE" "$root.new" "${sources[@]}" >"$root.log" 2>&1 9<&- || return 1
+    rm -rf --one-file-system "$root"
     mv "$root.new" "$root"
+    root_packages >"$root.packages"
     rm -f "$root.log"
     say "made $root ($(since "$began"))"
 }

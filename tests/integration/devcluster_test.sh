@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What scripts/devcluster promises: Slurm with its limits in force on hosts of namespaces, and nothing left afterwards.
-# Needs root and the packages of scripts/packages/run.txt. A cluster that is up is ended.
+# Needs root and the packages of scripts/packages/run.txt and test.txt. A cluster that is up is ended.
+# Arguments are handed to each `up`, for instance: --release trixie
 set -uo pipefail
 
 top=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 dc=$top/scripts/devcluster
+options=("$@")
 work=$(mktemp -d)
 number=0
 failures=0
@@ -115,7 +117,7 @@ note_machine
 
 up_in_time() {
     local began=$SECONDS
-    "$dc" up || return 1
+    "$dc" up "${options[@]}" || return 1
     [[ $((SECONDS - began)) -le 20 ]] || { echo "took $((SECONDS - began)) s" && return 1; }
 }
 
@@ -145,8 +147,8 @@ fast_run() {
 check "up comes up within 20 s" up_in_time
 note_namespaces
 check "hosts share no namespace" separate_namespaces
-check "up again says that it is up" "$dc" up
-check "up with other options does not end the cluster that is there" same "$("$dc" up --nodes 2 2>&1 | grep -c 'other options')" 1
+check "up again says that it is up" "$dc" up "${options[@]}"
+check "up with other options does not end the cluster that is there" same "$("$dc" up "${options[@]}" --nodes 2 2>&1 | grep -c 'other options')" 1
 check "run runs on the host it names" same "$("$dc" run n2 hostname)" n2
 check "run is root on the host" same "$("$dc" run n2 id -un)" root
 check "run hands stdin over" same "$(printf 'a\0b' | "$dc" run n1 wc -c)" 3
@@ -234,7 +236,7 @@ power_cut() {
 crash() {
     kill -KILL "$(</run/holon-devcluster/hosts/n1/pid)" "$(</run/holon-devcluster/hosts/ctl/pid)"
     rm -rf /run/holon-devcluster/hosts/n3
-    "$dc" up --nodes 2 --cpus 4 && same "$("$dc" run ctl sinfo -h -o '%D %c %T')" "2 4 idle"
+    "$dc" up "${options[@]}" --nodes 2 --cpus 4 && same "$("$dc" run ctl sinfo -h -o '%D %c %T')" "2 4 idle"
 }
 
 check "a killed daemon can be started again" daemon_comes_back
@@ -245,7 +247,7 @@ check "jobs run on nodes with more CPUs than the machine" same "$(alice srun -n8
 check "down ends it" "$dc" down
 check_nothing_left "down after a crash"
 check "down again is no error" "$dc" down
-check "up after down comes up" "$dc" up --nodes 1
+check "up after down comes up" "$dc" up "${options[@]}" --nodes 1
 note_namespaces
 check "a job in mid-run does not keep down from ending it" alice sbatch -o /dev/null --wrap 'sleep 1000'
 check "down ends a cluster at work" "$dc" down
