@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Making a booted image a member of the job: `configure` of docs/channel-protocol.md.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "guest/loop.h"
+#include "guest/network.h"
+#include "guest/sshd.h"
+#include "guest/users.h"
+
+#include <optional>
+
+namespace holon::guest {
+
+struct ConfiguredFile {
+    std::string path;
+    mode_t mode = 0644;
+    std::string content;
+};
+
+struct GuestConfig {
+    std::string hostname;
+    Hosts hosts;
+    std::optional<NetworkConfig> network;
+    User user;
+    std::optional<SshKeys> ssh;
+    std::vector<ConfiguredFile> files;
+    std::int64_t time_ns = 0;
+    std::string entropy;  // decoded
+};
+
+// Throws std::exception naming what is wrong.
+GuestConfig parse_config(const std::string& text);
+
+std::string etc_hosts(const Hosts& hosts);
+
+// Everything that is files: hostname, hosts, user, keys, files. ROOT is "" in the VM.
+void write_config(const std::string& root, GuestConfig& config);
+
+// Configures this VM; may be repeated with another text. Used once per VM by main.
+class Configurator {
+  public:
+    Configurator(Loop& loop, Reaper& reaper, std::string cgroup_root)
+        : loop_(loop), reaper_(reaper), cgroup_root_(std::move(cgroup_root)) {}
+    // Throws std::exception, or calls DONE: empty for success, else the reason.
+    void apply(const std::string& text, std::function<void(std::string)> done);
+
+  private:
+    Loop& loop_;
+    Reaper& reaper_;
+    std::string cgroup_root_;
+    Cgroup sshd_group_;
+    bool sshd_started_ = false;
+};
+
+}  // namespace holon::guest
