@@ -115,13 +115,14 @@ modules_in_order() {
 }
 
 # add_modules ROOT LIST NAME…: copies modules with their dependencies into ROOT and writes their paths, in the
-# order in which they must be loaded, to ROOT/holon/LIST.
+# order in which they must be loaded, to ROOT/holon/LIST; without those of modules.load, which is always loaded first.
 add_modules() {
     local root=$1 list=$2 file path
     shift 2
     mkdir -p "$root/holon"
     modules_in_order "$@" | while read -r file; do
         path=${file#"$kernel_tree"}
+        if [ "$list" != modules.load ] && grep -qxF "$path" "$root/holon/modules.load"; then continue; fi
         mkdir -p "$root$(dirname "$path")"
         cp "$file" "$root$path"
         printf '%s\n' "$path"
