@@ -32,18 +32,30 @@ quietly() {
     "$@" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; die "$1 failed"; }
 }
 
+# What FIELD says of the package NAME in the version that apt would install; empty where apt does not know it.
+package_field() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1; }
+
+# version_of NAME: the version apt would install, with package lists fetched where the machine has none.
+version_of() {
+    local version
+    version=$(package_field "$1" Version)
+    if [ -z "$version" ]; then
+        quietly apt-get -o DPkg::Lock::Timeout=300 -o APT::Sandbox::User=root update
+        version=$(package_field "$1" Version)
+    fi
+    [ -n "$version" ] || die "the apt sources of this machine have no package $1"
+    printf '%s\n' "$version"
+}
+
 # package NAME DIR: unpacks the package NAME into DIR.
 package() {
-    local name=$1 dir=$2 deb
-    apt-cache show "$name" >/dev/null 2>&1 ||
-        quietly apt-get -o DPkg::Lock::Timeout=300 -o APT::Sandbox::User=root update
-    mkdir -p "$work/deb" "$dir"
-    # apt-get download skips what the folder already has in the right version.
-    (cd "$cache/debs" && quietly apt-get -o APT::Sandbox::User=root download "$name")
-    local version
-    version=$(apt-cache show --no-all-versions "$name" | sed -n 's/^Version: //p' | head -n 1)
-    deb=$(find "$cache/debs" -name "${name}_${version//:/%3a}_*.deb" | head -n 1)
+    local name=$1 dir=$2 version deb
+    version=$(version_of "$name")
+    deb() { find "$cache/debs" -name "${name}_${version//:/%3a}_*.deb" | head -n 1; }
+    [ -n "$(deb)" ] || (cd "$cache/debs" && quietly apt-get -o APT::Sandbox::User=root download "$name=$version")
+    deb=$(deb)
     [ -n "$deb" ] || die "apt-get download $name left no package of version $version in $cache/debs"
+    mkdir -p "$dir"
     quietly dpkg-deb -x "$deb" "$dir"
 }
 
@@ -82,12 +94,11 @@ extract_vmlinux() {
 
 # fetch_kernel: the distribution's kernel for clouds into $kernel_tree, its release into $release.
 fetch_kernel() {
-    local meta image
-    meta=linux-image-cloud-amd64
-    apt-cache show $meta >/dev/null 2>&1 ||
-        quietly apt-get -o DPkg::Lock::Timeout=300 -o APT::Sandbox::User=root update
-    image=$(apt-cache depends --no-recommends --no-suggests $meta | sed -n 's/^ *Depends: //p' | head -n 1)
-    [ -n "$image" ] || die "the apt sources of this machine have no $meta"
+    local meta=linux-image-cloud-amd64 image
+    version_of $meta >/dev/null
+    # The metapackage depends on the image itself: "linux-image-6.1.0-13-cloud-amd64 (= 6.1.55-1)".
+    image=$(package_field $meta Depends)
+    image=${image%% *}
     kernel_tree=$work/kernel
     say "kernel: $image"
     package "$image" "$kernel_tree"
@@ -129,12 +140,9 @@ add_modules() {
     done >"$root/holon/$list"
 }
 
-# What every guest needs to be reached, and what one with a root disk needs besides; see docs/image-format.md.
-add_boot_modules() {
-    add_modules "$1" modules.load virtio_pci virtio_console virtio_net virtio_rng
-    add_modules "$1" modules.disk virtio_blk ext4 crc32c_generic
-    add_modules "$1" modules.disk.xfs xfs
-}
+# What every guest needs to be reached, and for a root disk; see docs/image-format.md.
+boot_modules=(virtio_pci virtio_console virtio_net virtio_rng)
+disk_modules=(virtio_blk ext4 crc32c_generic)
 
 # pack_initramfs ROOT FILE: a newc archive, sorted, owned by root, without times.
 pack_initramfs() {

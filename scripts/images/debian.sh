@@ -41,7 +41,7 @@ extract_vmlinux "$kernel_tree/boot/vmlinuz-$release" "$output/vmlinux"
 say "initramfs: modules"
 initramfs=$work/initramfs
 mkdir -p "$initramfs"/{dev,proc,sys,run}
-add_boot_modules "$initramfs"
+add_modules "$initramfs" modules.load "${boot_modules[@]}" "${disk_modules[@]}"
 pack_initramfs "$initramfs" "$output/initrd.cpio"
 
 machine_sources >"$work/sources.list"

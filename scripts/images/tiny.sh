@@ -35,9 +35,19 @@ PS1='\u@\h:\w\$ '
 END
 
 say "modules: virtio, disks and file systems"
-add_boot_modules "$root"
+add_modules "$root" modules.load "${boot_modules[@]}"
+add_modules "$root" modules.disk "${disk_modules[@]}"   # only a user's disk needs these
+add_modules "$root" modules.disk.xfs xfs
+# On board for insmod and modprobe; nothing loads them at boot.
 add_modules "$root" modules.more overlay fuse
-rm "$root/holon/modules.more"   # on board for modprobe by path, loaded by nobody at boot
+rm "$root/holon/modules.more"
+find "$root/lib/modules" -name '*.ko' | sort | while read -r file; do
+    printf '%s:' "${file#"$root/lib/modules/$release/"}"
+    # Dependencies of dependencies too, nearest last, as modprobe reads the line from its end.
+    modules_in_order "$(basename "$file" .ko)" | head -n -1 | tac | sed "s|^$kernel_tree/lib/modules/$release/| |" | tr -d '\n'
+    printf '\n'
+done >"$work/modules.dep"
+mv "$work/modules.dep" "$root/lib/modules/$release/modules.dep"
 
 say "initramfs: packing"
 pack_initramfs "$root" "$output/initrd.cpio"
