@@ -3,11 +3,14 @@
 
 #include <sys/auxv.h>
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <numeric>
 #include <set>
+#include <sstream>
 
 #include "paths.h"
 #include "plugins/config/schema.h"
@@ -126,17 +129,41 @@ class Reader {
     std::set<std::string> top_level_;
 };
 
+// Takes what the parser says and keeps nothing.
+struct Ignore : YAML::EventHandler {
+    void OnDocumentStart(const YAML::Mark&) override {}
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+// YAML::Load reads the first document and ignores what stands behind it, be it another one or a
+// slip of the pen; YAML::LoadAll of yaml-cpp 0.7 does not end on some of the latter.
+void refuse_more_than_one_document(std::string_view text, const std::filesystem::path& file) {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    Ignore ignore;
+    if (parser.HandleNextDocument(ignore) && parser)
+        throw Error("{}: goes on behind its end (a line with ---, or a bracket too many)",
+                    file.string());
+}
+
 }  // namespace
 
 Config parse(std::string_view text, const std::filesystem::path& file) {
     Config config;
     config.file = file;
     try {
-        const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-        if (documents.size() > 1)
-            throw Error("{}: holds {} documents (lines with ---); one is wanted", file.string(),
-                        documents.size());
-        if (!documents.empty()) Reader(config, file).read(documents[0]);
+        refuse_more_than_one_document(text, file);
+        Reader(config, file).read(YAML::Load(std::string(text)));
     } catch (const YAML::Exception& error) {
         throw Error("{}:{}:{}: {}", file.string(), error.mark.line + 1, error.mark.column + 1,
                     error.msg);

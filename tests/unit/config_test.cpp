@@ -164,7 +164,8 @@ TEST(Config, AKeyGivenTwiceIsAnError) {
 
 TEST(Config, BrokenYamlIsNamedWithItsPlace) {
     EXPECT_THAT(refusal("vm: [\n"), StartsWith("/etc/holon/holon.yaml:"));
-    EXPECT_THAT(refusal("a: 1\n---\nb: 2\n"), HasSubstr("2 documents"));
+    EXPECT_THAT(refusal("a: 1\n---\nb: 2\n"), HasSubstr("goes on behind its end"));
+    EXPECT_THAT(refusal("rpc: {port: 1}\n]\n"), HasSubstr("/etc/holon/holon.yaml:"));
 }
 
 TEST(Config, ABootTimeoutAboveTheSitesLimitIsAnError) {
