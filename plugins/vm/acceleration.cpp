@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "plugins/os/error.h"
+#include "plugins/os/file.h"
+#include "plugins/os/process.h"
+#include "plugins/vm/vm.h"
+
+namespace holon::vm {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(8);
+
+// Boots KERNEL without anything else; true as soon as it prints anything on its serial console.
+Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) {
+    int pipe_fds[2];
+    if (::pipe2(pipe_fds, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
+    os::Fd output(pipe_fds[0]), input(pipe_fds[1]);
+    std::string kernel_path = kernel.string();
+    auto start = std::chrono::steady_clock::now();
+    pid_t child = ::fork();
+    if (child < 0) throw Error("fork: {}", errno_text());
+    if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int null = ::open("/dev/null", O_RDWR);
+        ::dup2(null, 0);
+        ::dup2(input.get(), 1);
+        ::dup2(null, 2);
+        ::syscall(SYS_close_range, 3u, ~0u, 0u);
+        // As nobody, with the device's group: a probe needs no more rights than a job.
+        if (::syscall(SYS_setgroups, 1, &device_group) != 0 ||
+            ::syscall(SYS_setresgid, 65534, 65534, 65534) != 0 ||
+            ::syscall(SYS_setresuid, 65534, 65534, 65534) != 0)
+            ::_exit(126);
+        ::execlp("qemu-system-x86_64", "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host",
+                 "-nodefaults", "-nographic", "-no-reboot", "-m", "128", "-serial", "stdio",
+                 "-monitor", "none", "-kernel", kernel_path.c_str(), "-append",
+                 "console=ttyS0 earlyprintk=serial panic=-1", static_cast<char*>(nullptr));
+        ::_exit(127);
+    }
+    input.reset();
+    Acceleration result;
+    pollfd readable{output.get(), POLLIN, 0};
+    char byte;
+    bool spoke =
+        ::poll(&readable, 1, static_cast<int>(std::chrono::milliseconds(patience).count())) > 0 &&
+        ::read(output.get(), &byte, 1) == 1;
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    ::kill(child, SIGKILL);
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    result.kvm = spoke;
+    if (spoke)
+        result.reason = fmt::format("a stock kernel booted under KVM in {:.1f} s", took.count());
+    else if (WIFEXITED(status))
+        result.reason =
+            "/dev/kvm is there, but QEMU could not use it as an ordinary user of its group";
+    else
+        result.reason = fmt::format(
+            "/dev/kvm is there, but a stock kernel said nothing within {} s", patience.count());
+    return result;
+}
+
+std::string identity(const struct stat& device, const std::filesystem::path& kernel) {
+    struct stat kernel_file {};
+    ::stat(kernel.c_str(), &kernel_file);
+    return fmt::format("{} {}:{} {} {}", os::read_file("/proc/sys/kernel/random/boot_id"),
+                       device.st_rdev, device.st_gid, kernel_file.st_size,
+                       os::run_checked({"qemu-system-x86_64", "--version"}));
+}
+
+}  // namespace
+
+Acceleration probe_acceleration(const std::filesystem::path& kernel,
+                                const std::filesystem::path& cache_dir) {
+    struct stat device {};
+    if (::stat("/dev/kvm", &device) != 0) return {false, "no /dev/kvm"};
+    auto cache = cache_dir / "accelerator.json";
+    std::string key = identity(device, kernel);
+    if (auto text = os::read_file_if_exists(cache)) {
+        auto json = nlohmann::json::parse(*text, nullptr, false);
+        if (json.is_object() && json.value("key", std::string()) == key)
+            return {json.value("kvm", false), json.value("reason", std::string())};
+    }
+    if (kernel.empty()) return {false, "not tested: no image to test /dev/kvm with"};
+    Acceleration result = boot_once(kernel, device.st_gid);
+    try {
+        std::filesystem::create_directories(cache_dir);
+        os::write_file_atomically(
+            cache,
+            nlohmann::json{{"key", key}, {"kvm", result.kvm}, {"reason", result.reason}}.dump(),
+            0644);
+    } catch (const std::exception&) {
+        // Without a cache the next start tests again.
+    }
+    return result;
+}
+
+}  // namespace holon::vm
