@@ -3,13 +3,19 @@
 // filters. Free functions over iproute2 and nftables, run without a shell. All are idempotent, may be called by
 // any thread, and block (some 10 ms); they need CAP_NET_ADMIN. Names fit IFNAMSIZ (15):
 //   bridge "hb<job>.<restart>", vxlan "hx<job>.<restart>", tap "ht<job>.<vm index>" (at most "ht67043328.4095").
+// Of a restart count beyond 9999 the last four digits are used; two runs of one job never overlap by that much.
 //
 // What keeps jobs apart: VXLAN alone does not (any process that can send UDP to a node could inject). So
-//  * table inet holon: UDP to the VXLAN ports from local sockets is dropped (output hook; encapsulated packets
-//    come from the kernel's own socket, which has no owner), forwarded ones are dropped, and incoming ones are taken
-//    only from addresses of the peers of jobs that are on this node (a set with one element per job and peer);
-//  * the VXLAN device learns nothing: its forwarding table names the peers of the job and no one else;
-//  * table netdev holon: at each tap only the VM's own MAC with its own IPv4/ARP addresses gets in; no IPv6.
+//  * table inet holon (of the node): UDP to the VXLAN ports from sockets of processes is dropped, also root's
+//    (encapsulated packets come from the kernel's own socket, which has no owner); forwarded ones are dropped;
+//  * table inet holon-<job>.<restart>: packets with this run's VNI are taken only from the run's own peers;
+//  * the VXLAN device learns nothing: its forwarding table, made from the plan, names the peers of the run and no
+//    one else. Unicast goes to the node of the VM that has the MAC, broadcast (ARP) to every peer;
+//  * table netdev holon-<job>.<restart>: at each tap only the VM's own MAC with its own IPv4 address, and ARP that
+//    tells the same, gets in; no IPv6, no VLAN tags. What the bridge would hand up to the host is dropped: a guest
+//    reaches neither a service of its node nor, through it, the site's network.
+// A run without peers has no VXLAN device. A site whose firewall reload flushes all tables takes these away too:
+// prepare_node, create and attach_tap put them back.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +26,13 @@
 
 namespace holon::network {
 
+struct Peer {
+    std::string node;     // as in the plan
+    std::string address;  // IPv4
+};
 struct Underlay {
-    std::string local_address;           // this node's address towards its peers
-    std::vector<std::string> peers;      // addresses of the job's other nodes, without this one
+    std::string local_address;           // this node's IPv4 address towards its peers
+    std::vector<Peer> peers;             // the job's other nodes, without this one
     std::uint16_t base_port = 4789;      // vxlan_port of holon.yaml; ports base…base+3 are Holon's
     std::uint32_t mtu = 1450;            // of bridge and taps
 };
@@ -31,22 +41,26 @@ std::string bridge_name(plan::Job job);
 std::string vxlan_name(plan::Job job);
 std::string tap_name(plan::Job job, std::uint32_t vm_index);
 
-// Once per daemon start: the nftables tables with their drop rules. Existing elements of live jobs are kept.
+// Once per daemon start: the node's table with its drop rules. The tables of live runs are not touched.
 void prepare_node(std::uint16_t base_port);
-// Makes bridge, vxlan, FDB and the peers' entries for PLAN. `tap filters` are added by attach_tap.
+// Makes bridge, vxlan, FDB and the run's filters for PLAN; taps are filtered by attach_tap. Throws where a node of
+// the plan is neither this one nor a peer's, or local_address is not an address of this host.
 void create(const plan::Plan& plan, const Underlay& underlay);
-// Restricts the tap that libvirt made for VM (and already put on the bridge) to the VM's own addresses.
+// Restricts the tap that libvirt made for VM (and already put on the bridge) to the VM's own addresses. To be called
+// before the VM runs.
 void attach_tap(plan::Job job, const plan::Vm& vm);
 // Removes all of create and attach_tap for this run; nothing of another run or job is touched.
 void remove(plan::Job job);
-// For `holon doctor --leaks`: every Holon interface on this host, and the job run it belongs to.
+// For `holon doctor --leaks`: every Holon interface and every run's filter table ("nft netdev holon-42.0") on this
+// host, and the job it belongs to.
 struct Leftover {
     std::string interface;
     std::uint32_t job = 0;
 };
 std::vector<Leftover> interfaces();
 
-// IPv4 address of a node name through the host's resolver; throws naming the node.
+// IPv4 address of a node name through the host's resolver, where it has several the first that is not a loopback
+// one; throws naming the node.
 std::string resolve(const std::string& node);
 
 }  // namespace holon::network
