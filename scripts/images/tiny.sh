@@ -56,6 +56,6 @@ cat >"$output/image.yaml" <<END
 description: BusyBox and bash in memory, Linux $release
 kernel: vmlinux
 initrd: initrd.cpio
-min_memory_mb: 96
+min_memory_mb: 112
 END
 say "tiny: $(du -ch "$output"/* | tail -n 1 | cut -f 1) in all"
