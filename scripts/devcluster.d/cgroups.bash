@@ -11,6 +11,10 @@ cgroups_version() {
     if grep -q '^[0-9]*:[^:]' /proc/self/cgroup; then echo 1; else echo 2; fi
 }
 
+cgroups_v1_root() {
+    findmnt -n -r -t cgroup -O "$1" -o TARGET | head -n 1
+}
+
 # cgroups_hierarchies: one line "MOUNTPOINT OWN_PATH" per hierarchy.
 cgroups_hierarchies() {
     local controllers path mountpoint
@@ -22,7 +26,7 @@ cgroups_hierarchies() {
         if [[ -z $controllers ]]; then
             mountpoint=$(findmnt -n -r -t cgroup2 -o TARGET | head -n 1)
         else
-            mountpoint=$(findmnt -n -r -t cgroup -O "$controllers" -o TARGET | head -n 1)
+            mountpoint=$(cgroups_v1_root "$controllers")
         fi
         [[ -n $mountpoint ]] || continue
         echo "$mountpoint ${path%/}"

@@ -10,6 +10,13 @@ take_lock() {
     flock -n 9 || die "another devcluster command is changing the cluster"
 }
 
+# Held while a root is made or Holon is built in it.
+take_release_lock() {
+    mkdir -p "$CACHE/$RELEASE"
+    exec 8<"$CACHE/$RELEASE"
+    flock -n 8 || die "another devcluster command is at work on the root or the build for $RELEASE"
+}
+
 stage_default() {
     echo "${HOLON_STAGE:-${SCRIPTS%/*}/build/stage}"
 }
@@ -95,7 +102,8 @@ cluster_up() {
     say "daemons run ($(since "$mark"))"
 
     mark=$EPOCHREALTIME
-    within 30 nodes_idle || die "not every node is idle after 30 s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
+    within 30 nodes_idle ||
+        die "not every node is idle after 30 s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
     touch "$STATE/whole"
     say "$NODES nodes with $CPUS CPUs and $MEM MB are idle in Slurm ($(since "$mark"))"
     if [[ ! -x $STATE/stage/usr/sbin/holond ]]; then
@@ -212,7 +220,8 @@ cluster_logs() {
     [[ -n ${host-} ]] || die "usage: devcluster logs HOST [DAEMON] [-f]"
     [[ -d $STATE/hosts/$host ]] || die "no host '$host'; hosts are: $(hosts_known)"
     # They lie in the host's upper directory, readable after its death.
-    mapfile -t files < <(find "$STATE/hosts/$host/upper/var/log" "$STATE/hosts/$host/init.log" -name "${daemon-}*.log" -size +0)
+    mapfile -t files < <(find "$STATE/hosts/$host/upper/var/log" "$STATE/hosts/$host/init.log" \
+        -name "${daemon-}*.log" -size +0)
     [[ ${#files[@]} -gt 0 ]] || die "no logs of '${daemon:-$host}' on $host"
     tail -n "${HOLON_LOG_LINES:-+1}" "${follow[@]}" "${files[@]}"
 }

@@ -12,7 +12,8 @@ BULK=/var/lib/holon-devcluster
 CACHE=${HOLON_DEVCLUSTER_CACHE:-/var/cache/holon-devcluster}
 
 SYSTEM_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ROOT_ENVIRONMENT=("PATH=$SYSTEM_PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 "TERM=${TERM:-dumb}")
+ROOT_ENVIRONMENT=("PATH=$SYSTEM_PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8
+    "TERM=${TERM:-dumb}")
 
 die() {
     printf 'devcluster: %s\n' "$*" >&2
@@ -56,7 +57,7 @@ host_pid() {
 hosts_known() {
     local host names=()
     for host in "$STATE"/hosts/*; do
-        names+=("${host##*/}")
+        [[ ! -d $host ]] || names+=("${host##*/}")
     done
     echo "${names[*]}"
 }

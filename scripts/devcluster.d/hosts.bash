@@ -22,8 +22,9 @@ host_spawn() {
     cgroups_make "$name"
     (
         join_host_cgroups "$name"
-        exec env -i "${ROOT_ENVIRONMENT[@]}" setsid unshare --net --mount --uts --ipc --pid --cgroup --fork --kill-child \
-            --propagation private "$SCRIPTS/devcluster.d/host-init" "$name" "$(host_address "$name")" \
+        exec env -i "${ROOT_ENVIRONMENT[@]}" setsid \
+            unshare --net --mount --uts --ipc --pid --cgroup --fork --kill-child --propagation private \
+            "$SCRIPTS/devcluster.d/host-init" "$name" "$(host_address "$name")" \
             </dev/null >"$directory/init.log" 2>&1 9<&-
     ) &
 }
@@ -43,7 +44,8 @@ host_kill() {
     if [[ -s $directory/pid ]]; then
         kill -KILL "$(<"$directory/pid")" 2>/dev/null || true
     fi
-    within 20 cgroups_kill "${groups[@]}" || die "processes of host $1 do not end: $(cgroups_processes "${groups[@]}" | xargs)"
+    within 20 cgroups_kill "${groups[@]}" ||
+        die "processes of host $1 do not end: $(cgroups_processes "${groups[@]}" | xargs)"
     within 5 cgroups_rmdir "${groups[@]}" || die "cgroups of host $1 cannot be removed: ${groups[0]}"
     rm -f "$directory/pid"
 }

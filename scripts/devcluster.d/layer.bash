@@ -106,7 +106,7 @@ layer_slurm() {
     if [[ $CPUS -gt $(nproc) ]]; then
         cores=no affinity=""
     fi
-    if [[ $(cgroups_version) == 2 || -e $(findmnt -n -r -t cgroup -O memory -o TARGET | head -n 1)/memory.memsw.limit_in_bytes ]]; then
+    if [[ $(cgroups_version) == 2 ]] || grep -qs . "$(cgroups_v1_root memory)/memory.memsw.limit_in_bytes"; then
         swap=yes
     fi
     if [[ -e $plugins/job_submit_holon.so ]]; then

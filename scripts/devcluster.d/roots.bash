@@ -26,6 +26,7 @@ root_find() {
         return
     fi
     if [[ ! -d $root ]] || ! root_packages | cmp -s - "$root.packages"; then
+        take_release_lock
         root_make "$root" >&2 || die "no root for $RELEASE; mmdebstrap says: $(tail -n 5 "$CACHE/root-$RELEASE.log")"
     fi
     echo "$root"
@@ -61,9 +62,10 @@ root_make() {
     valid=$(apt-config dump --format '%v' Acquire::Check-Valid-Until)
     packages=$(root_packages | paste -sd ,) || return 1
     rm -rf --one-file-system "$root.new"
-    unshare --mount --propagation private mmdebstrap --variant=minbase --format=directory "--keyring=$keyring" "--include=$packages" \
+    unshare --mount --propagation private \
+        mmdebstrap --variant=minbase --format=directory "--keyring=$keyring" "--include=$packages" \
         --dpkgopt=force-unsafe-io --aptopt="Acquire::Check-Valid-Until \"${valid:-true}\"" \
-        "$RELEASE" "$root.new" "${sources[@]}" >"$root.log" 2>&1 9<&- || return 1
+        "$RELEASE" "$root.new" "${sources[@]}" >"$root.log" 2>&1 8<&- 9<&- || return 1
     rm -rf --one-file-system "$root"
     mv "$root.new" "$root"
     root_packages >"$root.packages"
@@ -82,15 +84,16 @@ roots_build() {
         esac
     done
     release_is_known "build"
-    take_lock
+    take_release_lock
     local base stage source=${SCRIPTS%/*} began=$EPOCHREALTIME
     base=$(root_find)
     stage=$(root_stage)
     if [[ $base == / ]]; then
-        "$SCRIPTS/devcluster.d/compile" "$source" "$source/build/release" "$stage" 9<&-
+        "$SCRIPTS/devcluster.d/compile" "$source" "$source/build/release" "$stage" 8<&- 9<&-
     else
         env -i "${ROOT_ENVIRONMENT[@]}" unshare --mount --net --pid --fork --kill-child --propagation private \
-            "$SCRIPTS/devcluster.d/compile-in-root" "$base" "$source" "$CACHE/$RELEASE/build" "$stage" "$CACHE/ccache" 9<&-
+            "$SCRIPTS/devcluster.d/compile-in-root" "$base" "$source" "$CACHE/$RELEASE/build" "$stage" \
+            "$CACHE/ccache" 8<&- 9<&-
     fi
     say "built for $RELEASE into $stage ($(since "$began"))"
 }

@@ -36,13 +36,17 @@ database_files() {
         in_host ctl tar -C /var/lib/mysql -S -c . >"$template.new"
         mv "$template.new" "$template"
     else
-        in_host ctl sh -c 'install -d /var/lib/mysql && tar -C /var/lib/mysql -x && chown -R mysql:mysql /var/lib/mysql' <"$template"
+        in_host ctl install -d /var/lib/mysql
+        in_host ctl tar -C /var/lib/mysql -x <"$template"
+        in_host ctl chown -R mysql:mysql /var/lib/mysql # a root made anew may count its users otherwise
     fi
 }
 
+# slurmdbd would create the database itself, but with MariaDB's client library 11.8.9 it cannot use it then at once.
 database_prepare() {
     in_host ctl mariadb --no-defaults --socket=/run/mysqld/mysqld.sock <<'END'
 create user if not exists slurm@localhost identified via unix_socket;
+create database if not exists slurm_acct_db;
 grant all on slurm_acct_db.* to slurm@localhost;
 END
 }

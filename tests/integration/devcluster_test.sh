@@ -145,6 +145,7 @@ fast_run() {
 }
 
 check "up comes up within 20 s" up_in_time
+"$dc" status >/dev/null || { echo "Bail out! there is no cluster" && exit 1; }
 note_namespaces
 check "hosts share no namespace" separate_namespaces
 check "up again says that it is up" "$dc" up "${options[@]}"
