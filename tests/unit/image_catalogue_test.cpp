@@ -204,6 +204,7 @@ TEST_F(ImageCatalogue, AnOverlayBelongsToTheUserAndNamesItsBase) {
     struct stat facts {};
     ASSERT_EQ(::stat((folder / "job/vm0.qcow2").c_str(), &facts), 0);
     EXPECT_EQ(facts.st_uid, other.uid);
+    EXPECT_EQ(facts.st_mode & 0777, 0600u);
     auto info = nlohmann::json::parse(
         os::run_checked({"qemu-img", "info", "--output=json", folder / "job/vm0.qcow2"}));
     EXPECT_EQ(info["backing-filename"], (folder / "mine.raw").string());
