@@ -122,7 +122,8 @@ void mount_the_rest() {
     ::mkdir("/run/holon", 0755);
     ::mkdir("/run/lock", 01777);
     ::chmod("/run/lock", 01777);
-    if (::mkdir("/tmp", 01777) == 0) ::chmod("/tmp", 01777);
+    ::mkdir("/tmp", 01777);
+    ::chmod("/tmp", 01777);
     // What devtmpfs leaves to udev.
     [[maybe_unused]] const int made =
         ::symlink("/proc/self/fd", "/dev/fd") | ::symlink("/proc/self/fd/0", "/dev/stdin") |

@@ -251,6 +251,8 @@ Child launch(const OpenRequest& request, const Cgroup& cgroup) {
             *mine = std::move(pipe.read);
             *theirs = std::move(pipe.write);
             do_not_block(*mine);
+            // Fewer, larger frames; where the limit of the system is lower, the default does.
+            ::fcntl(mine->get(), F_SETPIPE_SZ, 256 * 1024);
             // The process must be able to reopen /dev/stdout, as it can on a terminal or a file.
             if (::geteuid() == 0 && ::fchown(theirs->get(), request.uid, request.gid) < 0)
                 fail("fchown");
