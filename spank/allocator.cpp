@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sbatch, salloc and srun: what can be said before the controller is asked is said here. The
+// controller checks everything again (plugins/job_submit).
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "plugins/os/error.h"
+#include "spank/contexts.h"
+
+namespace holon::spank {
+namespace {
+
+// sbatch and salloc hand their options down as SLURM_SPANK_<this>, and leave <this> itself in what
+// they start.
+std::string variable_of(std::string_view option) {
+    std::string name = "_SLURM_SPANK_OPTION_holon_";
+    for (char c : option) name += c == '-' ? '_' : c;
+    return name;
+}
+
+std::string inherited_variable(std::string_view option) {
+    return "SLURM_SPANK_" + variable_of(option);
+}
+
+// An srun inside an allocation makes a step there, not a job.
+bool makes_a_step() {
+    return spank_context() == S_CTX_LOCAL &&
+           (std::getenv("SLURM_JOB_ID") != nullptr || std::getenv("SLURM_JOBID") != nullptr);
+}
+
+spec::Given& inherited() {
+    static spec::Given options;
+    return options;
+}
+
+// A step runs where the job's VMs are: options that shape them come too late.
+int check_step() {
+    for (const auto& [name, text] : given()) {
+        if (name == "no-vm") continue;
+        auto before = inherited().find(name);
+        if (before != inherited().end() && before->second == text) continue;
+        if (!spec::wants_vms(inherited())) {
+            slurm_error(
+                "--%s: this allocation has no VMs; give it to the sbatch, salloc or srun "
+                "that allocates",
+                name.c_str());
+            return -1;
+        }
+        slurm_info("--%s: counts when the job is allocated; this step runs in the VMs it has",
+                   name.c_str());
+    }
+    return 0;
+}
+
+// ./image means the directory this command runs in, whatever --chdir says about the job's: the path
+// that the controller gets is absolute.
+void send_absolute_image(spank_t sp, const spec::Spec& spec) {
+    auto image = given().find("vm-image");
+    if (image == given().end() || image->second == spec.image) return;
+    std::string variable = variable_of("vm-image");
+    if (spank_job_control_setenv(sp, variable.c_str(), spec.image.c_str(), 1) != ESPANK_SUCCESS)
+        throw Error("--vm-image={}: could not be made absolute; give an absolute path",
+                    image->second);
+}
+
+}  // namespace
+
+void allocator_init() {
+    for (const auto& option : spec::options())
+        if (const char* text = std::getenv(inherited_variable(option.name).c_str()))
+            inherited()[option.name] = std::string_view(text) == "(null)" ? "" : text;
+    // `sbatch --no-vm` keeps its script on the host, and exactly not what the script starts with
+    // srun.
+    if (std::getenv("SLURM_JOB_ID") != nullptr || std::getenv("SLURM_JOBID") != nullptr) {
+        ::unsetenv(inherited_variable("no-vm").c_str());
+        ::unsetenv(variable_of("no-vm").c_str());
+    }
+}
+
+int allocator_check(spank_t sp) {
+    if (makes_a_step()) return check_step();
+    if (given().empty() || (given().size() == 1 && given().contains("no-vm"))) return 0;
+    spec::Request request;
+    std::error_code error;
+    request.work_dir = std::filesystem::current_path(error).string();
+    try {
+        send_absolute_image(sp, spec::build(given(), spec::Limits{}, request));
+    } catch (const Error& wrong) {
+        slurm_error("%s", wrong.what());
+        return -1;
+    }
+    return 0;
+}
+
+}  // namespace holon::spank

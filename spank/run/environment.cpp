@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "spank/run/environment.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+namespace holon::run {
+namespace {
+
+constexpr std::string_view host_prefixes[] = {
+    "SLURM_SPANK_", "_SLURM_SPANK_", "SPANK_", "SLURM_RLIMIT_", "SSH_",    "XDG_",
+    "PMIX_",        "PMI_",          "DBUS_",  "LISTEN_",       "SYSTEMD_"};
+constexpr std::string_view host_names[] = {
+    "HOSTNAME",       "HOST",    "HOLON_CONFIG",  "HOLON_SPEC", "INVOCATION_ID",
+    "JOURNAL_STREAM", "MAIL",    "NOTIFY_SOCKET", "DISPLAY",    "XAUTHORITY",
+    "WINDOWID",       "TMUX",    "TMUX_PANE",     "STY",        "WAYLAND_DISPLAY",
+    "MANAGERPID",     "LOGNAME", "USER",          "HOME",       "SHELL",
+    "SLURM_UMASK"};
+
+std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
+
+bool stays_on_host(std::string_view name) {
+    for (auto prefix : host_prefixes)
+        if (name.starts_with(prefix)) return true;
+    return std::find(std::begin(host_names), std::end(host_names), name) != std::end(host_names);
+}
+
+constexpr struct {
+    const char* name;
+    const char* slurm;
+    int which;
+} limits[] = {
+    {"as", "AS", RLIMIT_AS},
+    {"core", "CORE", RLIMIT_CORE},
+    {"cpu", "CPU", RLIMIT_CPU},
+    {"data", "DATA", RLIMIT_DATA},
+    {"fsize", "FSIZE", RLIMIT_FSIZE},
+    {"memlock", "MEMLOCK", RLIMIT_MEMLOCK},
+    {"nofile", "NOFILE", RLIMIT_NOFILE},
+    {"nproc", "NPROC", RLIMIT_NPROC},
+    {"rss", "RSS", RLIMIT_RSS},
+    {"stack", "STACK", RLIMIT_STACK},
+};
+
+}  // namespace
+
+std::vector<std::string> guest_environment(const std::vector<std::string>& environment,
+                                           const os::Identity& user,
+                                           const std::map<std::string, std::string>& holon) {
+    std::map<std::string, std::string> added = holon;
+    if (!user.home.empty()) added.emplace("HOME", user.home);
+    if (!user.shell.empty()) added.emplace("SHELL", user.shell);
+    if (!user.name.empty()) {
+        added.emplace("USER", user.name);
+        added.emplace("LOGNAME", user.name);
+    }
+    std::vector<std::string> out;
+    bool tmpdir = false;
+    for (const auto& entry : environment) {
+        auto name = name_of(entry);
+        if (name.empty() || name.size() == entry.size() || stays_on_host(name) ||
+            added.contains(std::string(name)))
+            continue;
+        tmpdir = tmpdir || name == "TMPDIR";
+        out.push_back(entry);
+    }
+    if (!tmpdir) added.emplace("TMPDIR", "/tmp");
+    for (const auto& [name, value] : added) out.push_back(name + "=" + value);
+    return out;
+}
+
+std::map<std::string, Limit> task_limits(const std::vector<std::string>& environment,
+                                         const std::map<std::string, Limit>& current) {
+    std::map<std::string, Limit> out = current;
+    for (const auto& entry : environment) {
+        constexpr std::string_view prefix = "SLURM_RLIMIT_";
+        std::string_view text = entry;
+        if (!text.starts_with(prefix)) continue;
+        auto equals = text.find('=');
+        if (equals == std::string_view::npos) continue;
+        auto name = text.substr(prefix.size(), equals - prefix.size());
+        text.remove_prefix(equals + 1);
+        if (text.starts_with('U')) text.remove_prefix(1);  // asked for with --propagate
+        std::uint64_t value = 0;
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc{} || end != text.data() + text.size()) continue;
+        for (const auto& limit : limits) {
+            if (name != limit.slurm) continue;
+            auto& [soft, hard] = out[limit.name];
+            soft = value == RLIM_INFINITY ? std::nullopt : std::optional(value);
+            if (hard && (!soft || *soft > *hard)) soft = hard;
+        }
+    }
+    return out;
+}
+
+std::map<std::string, Limit> current_limits() {
+    std::map<std::string, Limit> out;
+    auto number = [](rlim_t value) -> std::optional<std::uint64_t> {
+        if (value == RLIM_INFINITY) return std::nullopt;
+        return value;
+    };
+    for (const auto& limit : limits) {
+        rlimit now{};
+        if (::getrlimit(static_cast<__rlimit_resource>(limit.which), &now) == 0)
+            out[limit.name] = {number(now.rlim_cur), number(now.rlim_max)};
+    }
+    return out;
+}
+
+}  // namespace holon::run
