@@ -89,6 +89,16 @@ std::set<Forward> present_forwards(plan::Job job) {
     return present;
 }
 
+std::vector<std::string> interfaces_of_host() {
+    std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> list(if_nameindex(),
+                                                                           if_freenameindex);
+    if (!list) throw Error("cannot list network interfaces: {}", errno_text());
+    std::vector<std::string> names;
+    for (const auto* item = list.get(); item->if_index != 0; ++item)
+        names.emplace_back(item->if_name);
+    return names;
+}
+
 void delete_link(const std::string& interface, plan::Job job) {
     os::RunResult result = os::run({"ip", "link", "delete", "dev", interface});
     // It may have gone by itself meanwhile, as a tap does when its QEMU ends.
@@ -109,6 +119,11 @@ void create(const plan::Plan& plan, const Underlay& underlay) {
 
     std::lock_guard lock(changing);
     if (with_vxlan) check_local_address(underlay.local_address, job);
+    // The runs of a job share their VXLAN identity, and the kernel gives it to one device. A device
+    // of an earlier run is dead (Slurm starts a run only after the other has ended), though its
+    // epilog may still be to come.
+    for (const std::string& name : interfaces_of_host())
+        if (name.starts_with(fmt::format("hx{}.", job.id)) && name != vxlan) delete_link(name, job);
     std::string links;
     if (!exists(bridge)) links += bridge_batch(job, underlay.mtu);
     if (with_vxlan && !exists(vxlan)) links += vxlan_batch(plan, underlay);

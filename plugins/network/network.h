@@ -43,7 +43,8 @@ std::string tap_name(plan::Job job, std::uint32_t vm_index);
 
 // Once per daemon start: the node's table with its drop rules. The tables of live runs are not touched.
 void prepare_node(std::uint16_t base_port);
-// Makes bridge, vxlan, FDB and the run's filters for PLAN; taps are filtered by attach_tap. Throws where a node of
+// Makes bridge, vxlan, FDB and the run's filters for PLAN; taps are filtered by attach_tap. An earlier run of the job
+// loses its VXLAN device, for both have the same identity. Throws where a node of
 // the plan is neither this one nor a peer's, or local_address is not an address of this host.
 void create(const plan::Plan& plan, const Underlay& underlay);
 // Restricts the tap that libvirt made for VM (and already put on the bridge) to the VM's own addresses. To be called
