@@ -102,8 +102,8 @@ cluster_up() {
     say "daemons run ($(since "$mark"))"
 
     mark=$EPOCHREALTIME
-    within 30 nodes_idle ||
-        die "not every node is idle after 30 s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
+    within "$PATIENCE" nodes_idle ||
+        die "not every node is idle after $PATIENCE s: $(in_host ctl timeout 5 sinfo -h -N -o '%N %T' | xargs)"
     touch "$STATE/whole"
     say "$NODES nodes with $CPUS CPUs and $MEM MB are idle in Slurm ($(since "$mark"))"
     if [[ ! -x $STATE/stage/usr/sbin/holond ]]; then

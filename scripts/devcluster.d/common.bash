@@ -11,6 +11,9 @@ BULK=/var/lib/holon-devcluster
 # What is worth keeping between runs; removing it costs only time.
 CACHE=${HOLON_DEVCLUSTER_CACHE:-/var/cache/holon-devcluster}
 
+# Seconds after which a host or a daemon that is not ready is taken for broken.
+PATIENCE=${HOLON_DEVCLUSTER_PATIENCE:-60}
+
 SYSTEM_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ROOT_ENVIRONMENT=("PATH=$SYSTEM_PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8
     "TERM=${TERM:-dumb}")

@@ -31,7 +31,7 @@ host_spawn() {
 
 host_await() {
     local answer directory=$STATE/hosts/$1
-    read -r -t 20 answer <>"$directory/ready.fifo" || answer="no sign of life"
+    read -r -t "$PATIENCE" answer <>"$directory/ready.fifo" || answer="no sign of life"
     rm -f "$directory/ready.fifo"
     [[ $answer == up ]] || die "host $1 did not come up: $answer: $(tail -n 3 "$directory/init.log")"
     cgroups_settle "$1"

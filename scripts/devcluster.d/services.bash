@@ -16,7 +16,7 @@ services_start() {
             database_prepare
         fi
         daemon_on "$name" start "$daemon"
-        daemon_on "$name" ready "$daemon"
+        daemon_on "$name" ready "$daemon" "$PATIENCE"
         if [[ $daemon == slurmdbd ]]; then
             accounts_prepare
         fi
@@ -65,7 +65,7 @@ services_command() { # start|stop|restart HOST DAEMON
     fi
     if [[ $1 != stop ]]; then
         daemon_on "$2" start "$3"
-        daemon_on "$2" ready "$3"
+        daemon_on "$2" ready "$3" "$PATIENCE"
     fi
 }
 
