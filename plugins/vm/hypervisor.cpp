@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
