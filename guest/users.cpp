@@ -84,12 +84,11 @@ std::string group_with(const std::string& text, const User& user) {
     auto entries = parse(text);
     for (const auto& group : user.groups) {
         const auto gid = std::to_string(group.gid);
+        std::erase_if(entries, [&](const Fields& entry) {
+            return entry.front() == group.name && (entry.size() < 4 || entry[2] != gid);
+        });
         auto found = std::find_if(entries.begin(), entries.end(),
                                   [&](const Fields& entry) { return entry.front() == group.name; });
-        if (found != entries.end() && (found->size() < 4 || (*found)[2] != gid)) {
-            entries.erase(found);
-            found = entries.end();
-        }
         if (found == entries.end()) {
             const auto place = std::find_if(
                 entries.begin(), entries.end(),
