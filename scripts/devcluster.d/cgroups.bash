@@ -38,7 +38,7 @@ cgroups_make() {
     local mountpoint path parent directory file
     : >"$STATE/hosts/$1/cgroups"
     while read -r mountpoint path; do
-        parent=$mountpoint$path/holon-devcluster
+        parent=$mountpoint$path/$CLUSTER
         directory=$parent/$1
         mkdir -p "$parent"
         if [[ -e $parent/cgroup.subtree_control && $(cgroups_version) == 2 ]]; then
@@ -81,7 +81,7 @@ cgroups_settle() {
 
 # cgroups_all: every cgroup of this or an earlier cluster, whoever started it.
 cgroups_all() {
-    find /sys/fs/cgroup -type d -name holon-devcluster 2>/dev/null || true
+    find /sys/fs/cgroup -type d -name "$CLUSTER" 2>/dev/null || true
 }
 
 cgroups_processes() {

@@ -6,7 +6,7 @@
 # Held by descriptor 9 while the cluster is being changed; the daemons must not inherit it.
 take_lock() {
     mkdir -p "$CACHE"
-    exec 9<"$CACHE"
+    exec 9>"$CACHE/$CLUSTER.lock"
     flock -n 9 || die "another devcluster command is changing the cluster"
 }
 
@@ -76,7 +76,7 @@ cluster_up() {
     IMAGES=${HOLON_IMAGES:-/var/lib/holon/images}
     [[ -d $IMAGES ]] || IMAGES=$BULK/images
     mkdir -p "$STATE" "$BULK/images"
-    mount -t tmpfs -o mode=0755 holon-devcluster "$STATE"
+    mount -t tmpfs -o mode=0755 "$CLUSTER" "$STATE"
     mkdir -p "$STATE"/{layer,stage,hosts}
     settings_write
     cgroups_hierarchies >"$STATE/hierarchies"

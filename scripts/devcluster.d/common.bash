@@ -3,14 +3,15 @@
 #
 # Where things are, how to speak to the user, and how to get into a host.
 
+# Several clusters can be up side by side, told apart by a name.
+CLUSTER=holon-devcluster${HOLON_DEVCLUSTER:+-$HOLON_DEVCLUSTER}
 # Everything about the running cluster, a tmpfs of its own: settings, the shared layer of configuration files, and one
 # folder per host with its pid, its cgroups and the upper directory of its root. Gone after `down`.
-STATE=/run/holon-devcluster
+STATE=/run/$CLUSTER
 # What is too big for memory: /shared, /home, and each host's /tmp and /var/lib/holon. Gone after `down`.
-BULK=/var/lib/holon-devcluster
-# What is worth keeping between runs; removing it costs only time.
+BULK=/var/lib/$CLUSTER
+# What is worth keeping between runs, for all clusters; removing it costs only time.
 CACHE=${HOLON_DEVCLUSTER_CACHE:-/var/cache/holon-devcluster}
-
 # Seconds after which a host or a daemon that is not ready is taken for broken.
 PATIENCE=${HOLON_DEVCLUSTER_PATIENCE:-60}
 
@@ -26,6 +27,8 @@ die() {
 say() {
     printf 'devcluster: %s\n' "$*"
 }
+
+[[ $CLUSTER =~ ^[a-z0-9-]+$ ]] || die "HOLON_DEVCLUSTER '$HOLON_DEVCLUSTER': small letters, digits and dashes"
 
 need_root() {
     [[ $EUID -eq 0 ]] || die "must be run as root"

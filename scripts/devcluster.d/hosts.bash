@@ -24,7 +24,7 @@ host_spawn() {
         join_host_cgroups "$name"
         exec env -i "${ROOT_ENVIRONMENT[@]}" setsid \
             unshare --net --mount --uts --ipc --pid --cgroup --fork --kill-child --propagation private \
-            "$SCRIPTS/devcluster.d/host-init" "$name" "$(host_address "$name")" \
+            "$SCRIPTS/devcluster.d/host-init" "$STATE" "$name" "$(host_address "$name")" \
             </dev/null >"$directory/init.log" 2>&1 9<&-
     ) &
 }

@@ -33,8 +33,8 @@ database_files() {
         in_host ctl mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql --skip-test-db \
             --auth-root-authentication-method=socket >"$STATE/mariadb-install.log" 2>&1 ||
             die "mariadb-install-db failed: $(tail -n 3 "$STATE/mariadb-install.log")"
-        in_host ctl tar -C /var/lib/mysql -S -c . >"$template.new"
-        mv "$template.new" "$template"
+        in_host ctl tar -C /var/lib/mysql -S -c . >"$template.$$"
+        mv "$template.$$" "$template"
     else
         in_host ctl install -d /var/lib/mysql
         in_host ctl tar -C /var/lib/mysql -x <"$template"

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What scripts/devcluster promises: Slurm with its limits in force on hosts of namespaces, and nothing left afterwards.
-# Needs root and the packages of scripts/packages/run.txt and test.txt. A cluster that is up is ended.
+# Needs root and the packages of scripts/packages/run.txt and test.txt. It has a cluster of
+# its own, beside any that is up.
 # Arguments are handed to each `up`, for instance: --release trixie
 set -uo pipefail
 
 top=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 dc=$top/scripts/devcluster
 options=("$@")
+export HOLON_DEVCLUSTER=selftest
+cluster=holon-devcluster-selftest
 work=$(mktemp -d)
 number=0
 failures=0
@@ -58,11 +61,11 @@ note_machine() {
 
 note_namespaces() {
     local file
-    for file in /run/holon-devcluster/hosts/*/pid; do
+    for file in "/run/$cluster/hosts/"*/pid; do
         readlink "/proc/$(<"$file")/ns/"{net,mnt,uts,ipc,pid,cgroup}
     done >"$work/namespaces"
-    stat -L -f -c %T /run/holon-devcluster/switch >/dev/null
-    echo "net:[$(stat -c %i /run/holon-devcluster/switch)]" >>"$work/namespaces"
+    stat -L -f -c %T "/run/$cluster/switch" >/dev/null
+    echo "net:[$(stat -c %i "/run/$cluster/switch")]" >>"$work/namespaces"
 }
 
 no_processes() {
@@ -71,7 +74,7 @@ no_processes() {
 }
 
 processes_are_gone() {
-    ! grep -l holon-devcluster /proc/[0-9]*/cgroup 2>/dev/null
+    ! grep -l "/$cluster" /proc/[0-9]*/cgroup 2>/dev/null
 }
 
 no_namespaces() {
@@ -86,7 +89,7 @@ namespaces_are_gone() {
 }
 
 no_mounts() {
-    ! grep holon-devcluster /proc/self/mountinfo
+    ! grep "$cluster" /proc/self/mountinfo
 }
 
 no_links() {
@@ -94,11 +97,11 @@ no_links() {
 }
 
 no_cgroups() {
-    ! find /sys/fs/cgroup -name '*holon-devcluster*' 2>/dev/null | grep .
+    ! find /sys/fs/cgroup -name "*$cluster*" 2>/dev/null | grep .
 }
 
 no_files() {
-    ! find /run /var/lib /tmp /var/tmp -maxdepth 1 -name '*holon-devcluster*' | grep .
+    ! find /run /var/lib /tmp /var/tmp -maxdepth 1 -name "*$cluster*" | grep .
 }
 
 check_nothing_left() {
@@ -235,8 +238,8 @@ power_cut() {
 }
 
 crash() {
-    kill -KILL "$(</run/holon-devcluster/hosts/n1/pid)" "$(</run/holon-devcluster/hosts/ctl/pid)"
-    rm -rf /run/holon-devcluster/hosts/n3
+    kill -KILL "$(</run/$cluster/hosts/n1/pid)" "$(</run/$cluster/hosts/ctl/pid)"
+    rm -rf /run/$cluster/hosts/n3
     "$dc" up "${options[@]}" --nodes 2 --cpus 4 && same "$("$dc" run ctl sinfo -h -o '%D %c %T')" "2 4 idle"
 }
 
