@@ -196,7 +196,7 @@ Task<void> Run::make_network() {
         underlay.base_port = daemon_.config.network.vxlan_port;
         underlay.mtu = daemon_.config.network.mtu;
         for (const auto& node : prolog_.nodes)
-            if (node != prolog_.node) underlay.peers.push_back(network::resolve(node));
+            if (node != prolog_.node) underlay.peers.push_back({node, network::resolve(node)});
         network::create(*plan_, underlay);
     });
 }
