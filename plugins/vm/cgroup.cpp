@@ -37,9 +37,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
 struct Mount {
     std::string root, point;
 };
-std::map<std::string, Mount> cgroup_mounts() {
+std::map<std::string, Mount> cgroup_mounts(const std::string& mountinfo) {
     std::map<std::string, Mount> mounts;
-    std::istringstream lines(os::read_file("/proc/self/mountinfo"));
+    std::istringstream lines(mountinfo);
     for (std::string line; std::getline(lines, line);) {
         size_t dash = line.find(" - ");
         if (dash == std::string::npos) continue;
@@ -84,36 +84,51 @@ std::vector<pid_t> members(const std::filesystem::path& cgroup) {
 
 // SIGKILL to everything in the cgroup, and its death awaited.
 void kill_members(const std::filesystem::path& cgroup) {
+    std::vector<os::Fd> processes;
     for (pid_t pid : members(cgroup)) {
         os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         if (!process.valid()) continue;
-        ::kill(pid, SIGKILL);
+        ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+        processes.push_back(std::move(process));
+    }
+    for (const auto& process : processes) {
         pollfd ended{process.get(), POLLIN, 0};
         ::poll(&ended, 1, 5000);
     }
 }
 
+// The part of PATH up to and with the component NAME; empty where it has none.
+std::string up_to(const std::string& path, const std::string& name) {
+    const size_t at = (path + "/").find("/" + name + "/");
+    return at == std::string::npos ? std::string() : path.substr(0, at + 1 + name.size());
+}
+
+// PATH within its hierarchy as seen through MOUNT, which may show only the part of it below its
+// root.
+std::filesystem::path through(const Mount& mount, std::string path) {
+    if (mount.root != "/" && (path + "/").starts_with(mount.root + "/"))
+        path.erase(0, mount.root.size());
+    return mount.point + path;
+}
+
 }  // namespace
 
-JobCgroup find_job_cgroup(pid_t member, std::uint32_t job) {
+JobCgroup find_job_cgroup(const std::string& membership, const std::string& mountinfo,
+                          std::uint32_t job) {
     JobCgroup found;
-    auto mounts = cgroup_mounts();
-    std::string component = fmt::format("job_{}", job);
-    std::istringstream lines(os::read_file(fmt::format("/proc/{}/cgroup", member)));
+    const auto mounts = cgroup_mounts(mountinfo);
+    const std::string component = fmt::format("job_{}", job);
+    std::istringstream lines(membership);
     for (std::string line; std::getline(lines, line);) {
-        size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        std::string controllers = line.substr(first + 1, second - first - 1),
-                    path = line.substr(second + 1);
-        size_t at = path.find("/" + component + "/");
-        if (at == std::string::npos) continue;
-        std::string job_path = path.substr(0, at + 1 + component.size());
-        std::string key = controllers.empty() ? "" : split(controllers, ',').front();
-        auto mount = mounts.find(key);
+        // "4:memory:/slurm/uid_1000/job_42/step_extern", version 2: "0::/…"
+        const size_t first = line.find(':'), second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        const std::string path = up_to(line.substr(second + 1), component);
+        if (path.empty()) continue;
+        const auto mount = mounts.find(controllers.empty() ? "" : split(controllers, ',').front());
         if (mount == mounts.end()) continue;
-        const auto& [root, point] = mount->second;
-        if (root != "/" && job_path.rfind(root, 0) == 0) job_path.erase(0, root.size());
-        std::filesystem::path directory = point + job_path;
+        const std::filesystem::path directory = through(mount->second, path);
         if (!std::filesystem::exists(directory)) continue;
         found.job_directories.push_back(directory);
         std::string limit = read_trimmed(directory / "memory.limit_in_bytes");
@@ -127,6 +142,12 @@ JobCgroup find_job_cgroup(pid_t member, std::uint32_t job) {
         if (cpus.empty()) cpus = read_trimmed(directory / "cpuset.cpus.effective");
         if (!cpus.empty()) found.cpus = cpus;
     }
+    return found;
+}
+
+JobCgroup find_job_cgroup(pid_t member, std::uint32_t job) {
+    JobCgroup found = find_job_cgroup(os::read_file(fmt::format("/proc/{}/cgroup", member)),
+                                      os::read_file("/proc/self/mountinfo"), job);
     if (found.job_directories.empty())
         throw Error("process {} is in no cgroup of job {}: is ProctrackType=proctrack/cgroup set?",
                     member, job);

@@ -81,6 +81,9 @@ void add_devices(pugi::xml_node domain, const Machine& machine) {
         with(nic.append_child("source"), "bridge", machine.bridge);
         with(nic.append_child("target"), "dev", machine.tap);
         with(nic.append_child("model"), "type", "virtio");
+        // Without vhost: its kernel thread would run outside the job's cgroup on kernels
+        // before 6.4.
+        with(nic.append_child("driver"), "name", "qemu");
         // No option ROM: the guest never boots from the network, and loading it costs time.
         with(nic.append_child("rom"), "enabled", "no");
     }

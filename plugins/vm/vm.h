@@ -54,12 +54,14 @@ struct Ended {
 class Hypervisor {
   public:
     // Connects; ON_END is called from libvirt's event thread for every Holon domain that ends, also after the
-    // daemon libvirtd was restarted (the connection is made again). Never called after the destructor.
+    // daemon libvirtd was restarted (the connection is made again), one at a time; not for those that destroy() ends.
+    // Never called after the destructor. Domains of an earlier process are watched once domains() has named them.
     Hypervisor(const std::string& uri, std::function<void(const Ended&)> on_end);
     ~Hypervisor();
 
     // Creates the domain, paused, and returns the pid of QEMU, whose real, effective and saved uid and gid were
-    // compared with MACHINE's (a mismatch destroys the domain and throws).
+    // compared with MACHINE's, and which has no capabilities and no group that the user has not (else the domain is
+    // destroyed and this throws).
     pid_t create_paused(const Machine& machine);
     void resume(const std::string& domain);
     void destroy(const std::string& domain);  // idempotent
@@ -68,15 +70,15 @@ class Hypervisor {
 
   private:
     struct State;
-    std::unique_ptr<State> state_;
+    std::shared_ptr<State> state_;
 };
 
-// Does hardware virtualisation really work? Boots KERNEL with -accel kvm and waits (≤ 8 s) for its first console line:
-// a /dev/kvm that exists but cannot run a stock kernel counts as absent. The answer is cached in
+// Does hardware virtualisation really work? Boots KERNEL with -accel kvm, as nobody with the device's group, and waits
+// (≤ 8 s) until it has come up: a /dev/kvm that exists but cannot run a stock kernel counts as absent. The answer is cached in
 // CACHE_DIR/accelerator.json, keyed by the host's boot id, QEMU's version and the device's identity.
 struct Acceleration {
     bool kvm = false;
-    std::string reason;  // "kvm: booted in 0.4 s", "no /dev/kvm", "/dev/kvm: no console output within 8 s"
+    std::string reason;  // "a stock kernel booted under KVM in 0.4 s", "no /dev/kvm", …
 };
 Acceleration probe_acceleration(const std::filesystem::path& kernel, const std::filesystem::path& cache_dir);
 
@@ -88,7 +90,10 @@ struct JobCgroup {
     std::uint64_t memory_limit_mb = 0;                   // of the job on this node; 0: unlimited
     std::string cpus;                                    // cpuset of the job, "0-1"; empty: not confined
 };
+// Throws where MEMBER is in no cgroup of JOB.
 JobCgroup find_job_cgroup(pid_t member, std::uint32_t job);
+// The same from the texts of /proc/PID/cgroup and /proc/self/mountinfo; no directories where there is none.
+JobCgroup find_job_cgroup(const std::string& membership, const std::string& mountinfo, std::uint32_t job);
 // Makes the leaf "holon" beside the steps in every hierarchy (cpuset copied from the job), and moves PID with all its threads in.
 void enter_leaf(const JobCgroup& cgroup, pid_t pid);
 // Number of processes the kernel killed for memory in the job so far (memory.oom_control/memory.events); 0 if not known.
