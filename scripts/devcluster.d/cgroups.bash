@@ -71,11 +71,11 @@ cgroups_settle() {
     local directory pid
     [[ $(cgroups_version) == 2 ]] || return 0
     read -r directory <"$STATE/hosts/$1/cgroups"
-    mkdir "$directory/daemons"
+    mkdir "$directory/daemons" "$directory/system.slice" # in the latter slurmd wants to make its steps' scope
     while read -r pid; do
         echo "$pid" >"$directory/daemons/cgroup.procs"
     done < <(cat "$directory/cgroup.procs")
-    cgroups_enable "$directory"
+    cgroups_enable "$directory" "$directory/system.slice"
     echo "$directory/daemons" >"$STATE/hosts/$1/cgroups.join"
 }
 
