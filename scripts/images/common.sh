@@ -24,6 +24,7 @@ start() {
     chmod 755 "$work"
     trap 'rm -rf --one-file-system "$work"' EXIT
     trap 'exit 1' HUP INT TERM
+    set -o errtrace
     trap 'die "line $LINENO: $BASH_COMMAND failed"' ERR
 }
 
@@ -33,7 +34,9 @@ quietly() {
 }
 
 # What FIELD says of the package NAME in the version that apt would install; empty where apt does not know it.
-package_field() { apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1; }
+package_field() {
+    { apt-cache show --no-all-versions "$1" 2>/dev/null || true; } | sed -n "s/^$2: //p" | sed -n 1p
+}
 
 # version_of NAME: the version apt would install, with package lists fetched where the machine has none.
 version_of() {
@@ -51,7 +54,7 @@ version_of() {
 package() {
     local name=$1 dir=$2 version deb
     version=$(version_of "$name")
-    deb() { find "$cache/debs" -name "${name}_${version//:/%3a}_*.deb" | head -n 1; }
+    deb() { find "$cache/debs" -name "${name}_${version//:/%3a}_*.deb" | sed -n 1p; }
     [ -n "$(deb)" ] || (cd "$cache/debs" && quietly apt-get -o APT::Sandbox::User=root download "$name=$version")
     deb=$(deb)
     [ -n "$deb" ] || die "apt-get download $name left no package of version $version in $cache/debs"

@@ -30,9 +30,9 @@ machine_sources() {
 . /etc/os-release
 [ "${ID:-}" = debian ] && [ -n "${VERSION_CODENAME:-}" ] ||
     die "this machine runs ${PRETTY_NAME:-another system}; the recipe needs Debian and its apt sources"
-need mmdebstrap mmdebstrap
-need mke2fs e2fsprogs
-need qemu-img qemu-utils
+for tool in mmdebstrap:mmdebstrap mke2fs:e2fsprogs qemu-img:qemu-utils; do
+    command -v "${tool%:*}" >/dev/null || die "${tool%:*} is not installed; apt-get install ${tool#*:}"
+done
 
 fetch_kernel
 say "kernel: unpacking $release"
@@ -74,8 +74,7 @@ cp -r "$modules"/{fs,net,lib,crypto,arch} "$target/kernel/"
 cp -r "$modules"/drivers/{block,virtio} "$target/kernel/drivers/"
 cp "$modules"/drivers/net/*.ko "$target/kernel/drivers/net/"
 cp -r "$modules"/drivers/net/{bonding,ipvlan,macvlan,vxlan} "$target/kernel/drivers/net/" 2>/dev/null || true
-need depmod kmod
-depmod -b "$root" "$release" 2>/dev/null || die "depmod failed"
+quietly chroot "$root" depmod "$release"
 # Host keys made at installation would be the same in every VM of every job; holon-guest brings each job its own.
 rm -f "$root"/etc/ssh/ssh_host_*
 # What tells of the machine that built it.
