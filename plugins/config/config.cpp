@@ -212,6 +212,8 @@ spec::Limits Config::spec_limits() const {
     result.max_vm_memory_mb = limits.max_vm_memory_mb;
     result.max_boot_timeout_s = limits.max_boot_timeout_s;
     result.default_image = images.default_image;
+    result.memory_reserve_mb = vm.memory_reserve_mb;
+    result.allow_user_files = images.allow_user_files;
     return result;
 }
 

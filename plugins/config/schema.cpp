@@ -148,9 +148,10 @@ Key accelerator(const char* name) {
 }
 
 bool is_image_name(const std::string& text) {
-    return !text.empty() && text.size() <= 64 && text[0] != '.' && text[0] != '-' &&
+    return !text.empty() && text.size() <= 64 &&
+           std::isalnum(static_cast<unsigned char>(text[0])) != 0 &&
            std::all_of(text.begin(), text.end(), [](unsigned char c) {
-               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == '+';
            });
 }
 

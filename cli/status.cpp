@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// holon status: the asker's VMs on all nodes.
+#include "cli/status.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "plugins/config/config.h"
+#include "plugins/os/error.h"
+
+namespace holon::cli {
+
+using nlohmann::json;
+
+namespace {
+
+// "vm10" → 10, for sorting.
+std::uint64_t vm_number(const json& vm) {
+    const std::string name = vm.value("vm", "");
+    const std::size_t start = name.find_first_of("0123456789");
+    return start == std::string::npos ? 0 : std::strtoull(name.c_str() + start, nullptr, 10);
+}
+
+std::uint32_t job_of(const json& vm) { return vm.value("job", 0u); }
+
+}  // namespace
+
+View collect(const std::vector<Answer>& answers) {
+    View view;
+    for (const Answer& answer : answers) {
+        if (!answer.error.empty()) {
+            view.unreachable.push_back(answer);
+            continue;
+        }
+        for (const json& vm : answer.reply.value("vms", json::array())) view.vms.push_back(vm);
+    }
+    std::sort(view.vms.begin(), view.vms.end(), [](const json& a, const json& b) {
+        return std::pair(job_of(a), vm_number(a)) < std::pair(job_of(b), vm_number(b));
+    });
+    return view;
+}
+
+std::string status_text(const View& view, bool with_user) {
+    std::vector<std::string> header{">JOB", "VM",    "NODE",    ">VCPUS",
+                                    ">MEM", "STATE", ">UPTIME", "ADDRESS"};
+    if (with_user) header.insert(header.begin() + 1, "USER");
+    std::vector<std::vector<std::string>> rows;
+    std::string reasons;
+    for (const json& vm : view.vms) {
+        const auto text = [&](const char* key) { return printable(vm.value(key, "")); };
+        const double uptime = vm.value("uptime_s", 0.0);
+        rows.push_back({std::to_string(job_of(vm)), text("vm"), text("node"),
+                        std::to_string(vm.value("vcpus", 0u)),
+                        memory_text(vm.value("memory_mb", std::uint64_t{0})), text("state"),
+                        uptime > 0 ? duration_text(uptime) : "-",
+                        text("address").empty() ? "-" : text("address")});
+        if (with_user) rows.back().insert(rows.back().begin() + 1, text("user"));
+        if (!text("reason").empty())
+            reasons += fmt::format("job {}: {}: {}\n", job_of(vm), text("vm"), text("reason"));
+    }
+    return table(header, rows) + reasons;
+}
+
+int status(const Arguments& arguments) {
+    bool as_json = false;
+    std::string job;
+    CommandLine line("status [-j JOB] [--json]",
+                     "Shows the VMs of your running jobs (root: of everybody's), asked from the "
+                     "nodes they run on.\n"
+                     "STATE is one of\n"
+                     "  waiting   for Slurm or for the image\n"
+                     "  booting   until the VM has answered\n"
+                     "  running   the job can use it\n"
+                     "  failed    with the reason under the table\n"
+                     "A node that does not answer is named on stderr, and the exit status is 1.");
+    namespace po = boost::program_options;
+    line.options().add_options()("job,j", po::value(&job)->value_name("JOB"),
+                                 "only this job (42, or 42_3 of an array)")(
+        "json", po::bool_switch(&as_json), "for programs: {\"vms\":[…], \"unreachable\":[…]}");
+    if (const auto end = line.parse(arguments)) return *end;
+
+    const auto config = config::load_default();
+    const auto jobs = running_jobs(job.empty() ? std::nullopt : std::optional(job));
+    json request{{"op", "status"}};
+    if (!job.empty() && jobs.size() == 1) request["job"] = jobs.front().id;
+    const View view = collect(ask(nodes_of(jobs), config.rpc.port, request));
+
+    if (as_json) {
+        json unreachable = json::array();
+        for (const Answer& answer : view.unreachable)
+            unreachable.push_back({{"node", answer.node}, {"error", answer.error}});
+        std::cout << json{{"vms", view.vms}, {"unreachable", unreachable}}.dump(
+                         2, ' ', false, json::error_handler_t::replace)
+                  << '\n';
+    } else if (!view.vms.empty()) {
+        std::cout << status_text(view, ::getuid() == 0);
+    } else if (view.unreachable.empty()) {
+        std::cout << (job.empty() ? ::getuid() == 0 ? "no VM jobs are running"
+                                                    : "no VM jobs of yours are running"
+                                  : "no VMs of this job are running")
+                  << "; start one with: srun --vm-cluster -N1 hostname\n";
+    }
+    std::cout.flush();
+    for (const Answer& answer : view.unreachable)
+        std::cerr << "holon status: " << answer.node << ": " << printable(answer.error) << '\n';
+    return view.unreachable.empty() ? exit_good : exit_failed;
+}
+
+}  // namespace holon::cli
