@@ -3,11 +3,14 @@
 // controller checks everything again (plugins/job_submit).
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include "plugins/os/error.h"
 #include "spank/contexts.h"
+
+extern char** environ;
 
 namespace holon::spank {
 namespace {
@@ -24,6 +27,24 @@ std::string inherited_variable(std::string_view option) {
     return "SLURM_SPANK_" + variable_of(option);
 }
 
+// Slurm passes on every SLURM_SPANK_* entry, or drops it, depending on command and release: one
+// that could only have been made by hand is refused before that.
+void check_environment() {
+    constexpr std::string_view prefix = "SLURM_SPANK_";
+    for (char** at = environ; *at != nullptr; ++at) {
+        std::string_view entry = *at;
+        if (!entry.starts_with(prefix)) continue;
+        entry.remove_prefix(prefix.size());
+        if (!spec::is_holon_entry(entry)) continue;
+        spec::Given one;
+        if (!spec::read_spank_entry(entry, one))
+            throw Error("{0}{1}: only the controller sets it; take it out of the environment",
+                        prefix, spec::spec_variable);
+        for (const auto& [name, text] : one)
+            if (auto wrong = spec::check_option(name, text)) throw Error(*wrong);
+    }
+}
+
 // An srun inside an allocation makes a step there, not a job.
 bool makes_a_step() {
     return spank_context() == S_CTX_LOCAL &&
@@ -36,22 +57,18 @@ spec::Given& inherited() {
 }
 
 // A step runs where the job's VMs are: options that shape them come too late.
-int check_step() {
+void check_step() {
     for (const auto& [name, text] : given()) {
         if (name == "no-vm") continue;
         auto before = inherited().find(name);
         if (before != inherited().end() && before->second == text) continue;
-        if (!spec::wants_vms(inherited())) {
-            slurm_error(
-                "--%s: this allocation has no VMs; give it to the sbatch, salloc or srun "
-                "that allocates",
-                name.c_str());
-            return -1;
-        }
+        if (!spec::wants_vms(inherited()))
+            refuse("--" + name +
+                   ": this allocation has no VMs; give it to the sbatch, salloc or srun that "
+                   "allocates");
         slurm_info("--%s: counts when the job is allocated; this step runs in the VMs it has",
                    name.c_str());
     }
-    return 0;
 }
 
 // ./image means the directory this command runs in, whatever --chdir says about the job's: the path
@@ -79,19 +96,30 @@ void allocator_init() {
     }
 }
 
-int allocator_check(spank_t sp) {
+void refuse(const std::string& line) {
+    slurm_error("%s", line.c_str());
+    std::fflush(nullptr);
+    const char* status = std::getenv("SLURM_EXIT_ERROR");
+    // not exit(3): its handlers would unload this plugin from under us
+    ::_exit(status != nullptr && std::atoi(status) != 0 ? std::atoi(status) : 1);
+}
+
+void allocator_check(spank_t sp) {
     if (makes_a_step()) return check_step();
-    if (given().empty() || (given().size() == 1 && given().contains("no-vm"))) return 0;
+    try {
+        check_environment();
+    } catch (const Error& forged) {
+        refuse(forged.what());
+    }
+    if (given().empty() || (given().size() == 1 && given().contains("no-vm"))) return;
     spec::Request request;
     std::error_code error;
     request.work_dir = std::filesystem::current_path(error).string();
     try {
         send_absolute_image(sp, spec::build(given(), spec::Limits{}, request));
     } catch (const Error& wrong) {
-        slurm_error("%s", wrong.what());
-        return -1;
+        refuse(wrong.what());
     }
-    return 0;
 }
 
 }  // namespace holon::spank

@@ -36,7 +36,11 @@ const Arguments& arguments();
 // --- the contexts; 0 is success
 // ---------------------------------------------------------------------------------
 void allocator_init();
-int allocator_check(spank_t sp);  // after all options were read
+void allocator_check(spank_t sp);  // after all options were read
+// Prints LINE and ends sbatch, salloc or srun with status 1 ($SLURM_EXIT_ERROR). Returning an error
+// instead makes Slurm add two lines of its own about plugins, or exit with 255. Nothing was asked
+// of the controller yet.
+[[noreturn]] void refuse(const std::string& line);
 int prolog(spank_t sp);
 int epilog(spank_t sp);
 void extern_step(spank_t sp);  // its sleeping process lives: tell holond where the job's cgroup is

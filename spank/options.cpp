@@ -24,10 +24,7 @@ int option_given(int index, const char* argument, int remote) noexcept {
         const auto& option = spec::options().at(static_cast<std::size_t>(index));
         std::string text = text_of(argument);
         if (remote == 0) {
-            if (auto wrong = spec::check_option(option.name, text)) {
-                slurm_error("%s", wrong->c_str());
-                return -1;
-            }
+            if (auto wrong = spec::check_option(option.name, text)) refuse(*wrong);
         }
         mutable_given()[option.name] = text;
         return 0;

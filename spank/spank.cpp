@@ -78,7 +78,10 @@ SPANK_ENTRY int slurm_spank_init(spank_t sp, int count, char** values) {
 SPANK_ENTRY int slurm_spank_init_post_opt(spank_t sp, int count, char** values) {
     auto context = spank_context();
     if (context != S_CTX_LOCAL && context != S_CTX_ALLOCATOR) return 0;
-    return guarded(-1, count, values, [&] { return allocator_check(sp); });
+    return guarded(-1, count, values, [&] {
+        allocator_check(sp);
+        return 0;
+    });
 }
 
 SPANK_ENTRY int slurm_spank_job_prolog(spank_t sp, int count, char** values) {

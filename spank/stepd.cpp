@@ -58,7 +58,8 @@ pid_t child_in_cgroup(std::uint32_t job) {
 
 void extern_step(spank_t sp) {
     std::uint32_t job = 0;
-    if (spank_get_item(sp, S_JOB_ID, &job) != ESPANK_SUCCESS || !is_vm_job(job)) return;
+    if (spank_get_item(sp, S_JOB_ID, &job) != ESPANK_SUCCESS || !is_vm_job(job) || has_failure(job))
+        return;
     pid_t pid = child_in_cgroup(job);
     report(job, pid != 0 ? pid : ::getpid());
 }
@@ -67,7 +68,8 @@ void forked_task(spank_t sp) {
     std::uint32_t job = 0;
     int task = -1;
     pid_t pid = 0;
-    if (spank_get_item(sp, S_JOB_ID, &job) != ESPANK_SUCCESS || !is_vm_job(job)) return;
+    if (spank_get_item(sp, S_JOB_ID, &job) != ESPANK_SUCCESS || !is_vm_job(job) || has_failure(job))
+        return;
     if (spank_get_item(sp, S_TASK_ID, &task) != ESPANK_SUCCESS || task != 0) return;
     if (spank_get_item(sp, S_TASK_PID, &pid) != ESPANK_SUCCESS || pid <= 0) return;
     report(job, pid);

@@ -70,9 +70,9 @@ void check_count(const Spec& spec, const Limits& limits, const Request& request)
     std::uint32_t count = spec.vm_count != 0 ? spec.vm_count : request.min_nodes;
     if (spec.vm_count != 0 && spec.vm_count < request.min_nodes)
         throw Error(
-            "--vm-cluster={0}: {0} VMs cannot cover {1} nodes; give at least {1}, or "
+            "--vm-cluster={0}: {0} VM{2} cannot cover {1} nodes; give at least {1}, or "
             "nothing for one per node",
-            spec.vm_count, request.min_nodes);
+            spec.vm_count, request.min_nodes, spec.vm_count == 1 ? "" : "s");
     if (limits.max_vms != 0 && count > limits.max_vms)
         throw Error("--vm-cluster={}: this site allows a job at most {} VMs", count,
                     limits.max_vms);
@@ -101,9 +101,9 @@ void check_cpus(const Spec& spec, const Limits& limits, const Request& request) 
             spec.vm_count, vms, request.cpus_per_node);
     if (vms == 1)
         throw Error(
-            "--vm-cpus={}: the job has {} CPUs per node; give at most {}, or ask for more "
+            "--vm-cpus={0}: the job has {1} CPU{2} per node; give at most {1}, or ask for more "
             "with --ntasks-per-node or --cpus-per-task",
-            spec.vm_cpus, request.cpus_per_node, request.cpus_per_node);
+            spec.vm_cpus, request.cpus_per_node, request.cpus_per_node == 1 ? "" : "s");
     throw Error(
         "--vm-cpus={}: {} VMs on a node need {} CPUs, the job has {} there; give fewer VMs "
         "or CPUs",
@@ -132,13 +132,14 @@ void check_memory(const Spec& spec, const Limits& limits, const Request& request
         spec.vm_memory_mb != 0 ? spec.vm_memory_mb : std::max(minimum, rules::least_memory_mb);
     std::uint64_t needed = vms * (each + limits.memory_reserve_mb);
     if (needed <= node) return;
-    std::string what = spec.vm_memory_mb != 0
-                           ? fmt::format("--vm-mem={}M", spec.vm_memory_mb)
-                           : fmt::format("image '{}' ({}M at least)", spec.image, each);
-    throw Error(
-        "--{}={}M: {} needs {}M per node for {} VM{} and {}M reserve each; give --mem={}M "
-        "or more",
-        option, given, what, needed, vms, vms == 1 ? "" : "s", limits.memory_reserve_mb, needed);
+    std::string what = spec.vm_memory_mb != 0 ? fmt::format("--vm-mem={}M", each)
+                                              : fmt::format("{}M for image '{}'", each, spec.image);
+    std::string reserve = limits.memory_reserve_mb != 0
+                              ? fmt::format(" and {}M reserve", limits.memory_reserve_mb)
+                              : "";
+    std::string times = vms > 1 ? fmt::format(", for {} VMs on a node,", vms) : "";
+    throw Error("--{}={}M: {}{}{} need {}M; give --mem={}M or more", option, given, what, reserve,
+                times, needed, needed);
 }
 
 }  // namespace
