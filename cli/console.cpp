@@ -27,7 +27,8 @@ VmName parse_vm_name(std::string_view text) {
     if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
         name.job = text.substr(0, colon);
         vm = text.substr(colon + 1);
-        if (name.job.empty()) vm = {};
+        if (name.job.empty() || name.job.find_first_not_of("0123456789_+") != std::string::npos)
+            vm = {};
     }
     if (vm.starts_with("vm")) vm.remove_prefix(2);
     if (vm.empty() || vm.size() > 5 || vm.find_first_not_of("0123456789") != std::string_view::npos)

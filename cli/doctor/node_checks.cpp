@@ -82,15 +82,18 @@ Finding network(const Site& site) {
             [&] {
                 if (::unshare(CLONE_NEWNET) != 0)
                     throw Error("a network namespace: {}", errno_text());
-                os::run_checked({"ip", "link", "set", "lo", "up"});
+                // Addresses set aside for documentation, on an interface that every kernel can
+                // make.
+                const std::string here = "192.0.2.1", there = "192.0.2.2";
+                os::run_checked({"ip", "link", "add", "underlay", "type", "bridge"});
+                os::run_checked({"ip", "addr", "add", here + "/24", "dev", "underlay"});
+                os::run_checked({"ip", "link", "set", "underlay", "up"});
                 const plan::Job job{1, 0};
                 const plan::Plan plan = plan::make(spec::Spec{}, {{"here", 1, 0}, {"there", 1, 0}},
                                                    job, site.config.sizing());
-                network::prepare_node(site.config.network.vxlan_port);
-                network::create(plan, {"127.0.0.1",
-                                       {{"there", "127.0.0.2"}},
-                                       site.config.network.vxlan_port,
-                                       site.config.network.mtu});
+                const std::uint16_t port = site.config.network.vxlan_port;
+                network::prepare_node(port);
+                network::create(plan, {here, {{"there", there}}, port, site.config.network.mtu});
                 os::run_checked(
                     {"ip", "tuntap", "add", "dev", network::tap_name(job, 0), "mode", "tap"});
                 os::run_checked({"ip", "link", "set", "dev", network::tap_name(job, 0), "master",
@@ -131,6 +134,10 @@ Finding firewall(const Site& site) {
 Finding mtu(const Site& site) {
     const std::string address =
         network::resolve(site.node_name.empty() ? site.host : site.node_name);
+    if (address.starts_with("127."))
+        return bad(
+            fmt::format("this host's name resolves to {}, which other nodes cannot reach", address),
+            "let the node's name resolve to its address towards the other nodes, on every host");
     const json links = json::parse(os::run_checked({"ip", "-j", "addr", "show"}), nullptr, false);
     if (!links.is_array()) return not_checked("ip -j addr show printed something that is not JSON");
     for (const json& link : links)

@@ -57,6 +57,13 @@ TEST(Config, TheShippedFileShowsEveryKeyWithAComment) {
     EXPECT_EQ(shown, keys());
 }
 
+TEST(Config, TheManualPageHasEveryKey) {
+    const std::string page =
+        os::read_file(shipped_file().parent_path().parent_path() / "docs/man/holon.yaml.5");
+    for (const std::string& key : keys())
+        EXPECT_THAT(page, HasSubstr(".It Va " + key + " : Li ")) << key;
+}
+
 TEST(Config, WhatDescribeWritesCanBeReadBack) {
     Config config =
         parse("vm: {boot_timeout: 4:05, accelerator: tcg}\nlimits: {max_vm_memory: 3G}\n", "x");
