@@ -82,6 +82,7 @@ int inspect(const Arguments& arguments) {
         return exit_good;
     }
     for (const auto& [key, value] : facts.items()) {
+        if (value.is_null()) continue;
         std::string text = value.is_string() ? value.get<std::string>() : value.dump();
         if (key == "size_bytes" && value.is_number_unsigned())
             text += fmt::format(" ({})", bytes_text(value));

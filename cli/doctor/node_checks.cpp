@@ -48,6 +48,7 @@ Finding accelerator(const Site& site) {
 }
 
 Finding libvirt(const Site& site) {
+    if (!site.root) return not_checked("only root may ask it");
     const std::string& uri = site.config.vm.libvirt_uri;
     try {
         return good(in_child(
