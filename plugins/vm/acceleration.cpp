@@ -26,6 +26,11 @@ constexpr auto patience = std::chrono::seconds(8);
 // would not do: a machine that only emulates the guest's kernel code prints some, and hangs.
 constexpr std::string_view came_up = "Unable to mount root fs";
 
+std::string last_line(std::string text) {
+    text.erase(text.find_last_not_of(" \r\n") + 1);
+    return text.substr(text.find_last_of('\n') + 1);  // npos + 1 is 0: the only line
+}
+
 // Boots KERNEL without anything else; true when it came up.
 Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) {
     int pipe_fds[2];
@@ -40,7 +45,7 @@ Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) 
         int null = ::open("/dev/null", O_RDWR);
         ::dup2(null, 0);
         ::dup2(input.get(), 1);
-        ::dup2(null, 2);
+        ::dup2(input.get(), 2);
         ::syscall(SYS_close_range, 3u, ~0u, 0u);
         // As nobody, with the device's group: a probe needs no more rights than a job.
         if (::syscall(SYS_setgroups, 1, &device_group) != 0 ||
@@ -56,7 +61,7 @@ Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) 
     input.reset();
     Acceleration result;
     std::string said;
-    bool spoke = false;
+    bool spoke = false, ended = false;
     while (!spoke) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             start + patience - std::chrono::steady_clock::now());
@@ -64,7 +69,10 @@ Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) 
         if (left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) <= 0) break;
         char part[4096];
         const ssize_t size = ::read(output.get(), part, sizeof part);
-        if (size <= 0) break;
+        if (size <= 0) {
+            ended = true;
+            break;
+        }
         said.append(part, static_cast<size_t>(size));
         spoke = said.find(came_up) != said.npos;
     }
@@ -76,9 +84,10 @@ Acceleration boot_once(const std::filesystem::path& kernel, gid_t device_group) 
     result.kvm = spoke;
     if (spoke)
         result.reason = fmt::format("a stock kernel booted under KVM in {:.1f} s", took.count());
-    else if (WIFEXITED(status))
+    else if (ended)
         result.reason =
-            "/dev/kvm is there, but QEMU could not use it as an ordinary user of its group";
+            fmt::format("/dev/kvm is there, but QEMU as an ordinary user of its group ended: {}",
+                        last_line(said));
     else
         result.reason = fmt::format(
             "/dev/kvm is there, but a stock kernel did not come up within {} s", patience.count());

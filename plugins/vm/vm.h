@@ -70,7 +70,7 @@ class Hypervisor {
 
   private:
     struct State;
-    std::shared_ptr<State> state_;
+    std::unique_ptr<State> state_;
 };
 
 // Does hardware virtualisation really work? Boots KERNEL with -accel kvm, as nobody with the device's group, and waits
