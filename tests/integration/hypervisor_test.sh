@@ -22,6 +22,7 @@ if [[ ${1-} != --inside ]]; then
         fi
     done
     scratch=$(mktemp -d)
+    # shellcheck disable=SC2317  # called by the trap
     clean() {
         local directory
         for directory in "${cgroups[@]}"; do

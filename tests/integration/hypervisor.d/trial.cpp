@@ -194,3 +194,44 @@ TEST_F(HypervisorTrial, VmsOutliveLibvirtdAndAnEndMeanwhileIsTold) {
     // The new connection tells ends too.
     console.say("off");
     EXPECT_TRUE(ends.wait_for(name(0)));
+}
+
+TEST_F(HypervisorTrial, ANewDaemonAdoptsTheDomainsOfTheOldOne) {
+    const pid_t pid = boot(0);
+    hypervisor.reset();
+    SetUp();
+    EXPECT_EQ(hypervisor->domains(), std::vector<std::string>{name(0)});
+    kill(pid, SIGKILL);
+    EXPECT_TRUE(ends.wait_for(name(0)));
+}
+
+TEST_F(HypervisorTrial, AHypervisorMadeBeforeLibvirtdIsThereFindsIt) {
+    libvirtd.stop(SIGTERM);
+    hypervisor.reset();
+    SetUp();
+    libvirtd.start();
+    EXPECT_TRUE(hypervisor->domains().empty());
+}
+
+TEST(AccelerationTrial, IsDecidedWithinTenSecondsAndRemembered) {
+    const std::filesystem::path cache =
+        std::filesystem::path(std::getenv("HOLON_TRIAL_DIR")) / "cache";
+    auto start = std::chrono::steady_clock::now();
+    const Acceleration first = probe_acceleration(std::getenv("HOLON_TRIAL_KERNEL"), cache);
+    EXPECT_LT(seconds_since(start), 10);
+    EXPECT_NE(first.reason, "");
+    fmt::print("{} ({:.1f} s)\n", first.reason, seconds_since(start));
+    start = std::chrono::steady_clock::now();
+    const Acceleration second = probe_acceleration(std::getenv("HOLON_TRIAL_KERNEL"), cache);
+    EXPECT_EQ(second.kvm, first.kvm);
+    EXPECT_EQ(second.reason, first.reason);
+    EXPECT_LT(seconds_since(start), 2);
+}
+
+}  // namespace
+}  // namespace holon::vm
+
+int main(int argc, char** argv) {
+    ::testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}
