@@ -91,7 +91,7 @@ exec_as_user() {
     [[ $user == root ]] && home=/root
     shift 2
     exec_in_host "$host" setpriv "--reuid=$user" "--regid=$user" --init-groups --reset-env \
-        env -C "$home" LANG=C.UTF-8 "$@"
+        env -C "$home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "$@"
 }
 
 # in_host HOST CMD…: the same for use within this script.
