@@ -52,7 +52,7 @@ Task<void> prolog(Daemon& daemon, Connection& client, const json& request) {
         daemon.runs[key] = run;
         std::string fault;
         try {
-            co_await blocking(daemon.pool, [run] { run->create_on_disk(); });
+            co_await blocking(daemon.pool, [&run] { run->create_on_disk(); });
         } catch (const std::exception& error) {
             fault = error.what();
         }

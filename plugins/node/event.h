@@ -51,8 +51,11 @@ class Event {
 
 // Runs FUNCTION on POOL and resumes the caller, with its result or exception, on the caller's own
 // thread.
+// FUNCTION captures by reference (the caller's frame outlives it): g++ 12 destroys a closure that
+// is a temporary of a co_await expression twice.
 template <typename Function>
 Task<std::invoke_result_t<Function>> blocking(asio::thread_pool& pool, Function function) {
+    static_assert(std::is_trivially_destructible_v<Function>);
     using Result = std::invoke_result_t<Function>;
     using Stored = std::conditional_t<std::is_void_v<Result>, bool, Result>;
     auto executor = co_await asio::this_coro::executor;

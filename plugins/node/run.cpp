@@ -259,7 +259,7 @@ Task<void> Run::tear_down() {
     std::uint32_t vm_count = static_cast<std::uint32_t>(vms_.size());
     for (std::uint32_t i = 0; i < vm_count; ++i) {
         std::string domain = vm::domain_name(job(), vms_[i]->vm.index);
-        co_await attempt("a VM", [this, domain] { daemon_.hypervisor->destroy(domain); });
+        co_await attempt("a VM", [this, &domain] { daemon_.hypervisor->destroy(domain); });
         if (vms_[i]->console) vms_[i]->console->close();
     }
     co_await attempt("the network", [this] { network::remove(job()); });

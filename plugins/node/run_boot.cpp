@@ -237,7 +237,7 @@ Task<void> Run::boot_vm(LocalVm& local) {
     local.state = VmState::booting;
     auto machine = this->machine(local);
     bool alive = co_await blocking(daemon_.pool,
-                                   [this, domain] { return daemon_.hypervisor->alive(domain); });
+                                   [this, &domain] { return daemon_.hypervisor->alive(domain); });
     if (!alive && local.started) throw Error("its QEMU ended while holond was away");
     bool rebooted_daemon = alive;
     if (!alive) {
