@@ -13,6 +13,7 @@ options=("$@")
 export HOLON_DEVCLUSTER=selftest
 cluster=holon-devcluster-selftest
 work=$(mktemp -d)
+export HOLON_STAGE=$work/none # plain Slurm, whatever is being built meanwhile
 number=0
 failures=0
 trap '"$dc" down >/dev/null 2>&1; rm -rf "$work"' EXIT
