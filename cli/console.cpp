@@ -2,6 +2,7 @@
 // holon console: what a VM has written to its first serial port.
 #include "cli/console.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 // holon image: the catalogue.
 #include "plugins/image/image.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <iostream>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What every host of the cluster needs, login hosts too: a good configuration, MUNGE, the images.
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a compute node needs to run VMs.
+#include <fmt/ranges.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <linux/magic.h>

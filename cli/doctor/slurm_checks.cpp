@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // slurm.conf and the plugins: the same questions on nodes and controllers.
 #include <dlfcn.h>
+#include <fmt/ranges.h>
 #include <glob.h>
 
 #include <charconv>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/config/config.h"
 
+#include <fmt/ranges.h>
 #include <sys/auxv.h>
 
 #include <yaml-cpp/eventhandler.h>

@@ -2,6 +2,7 @@
 // Runs a recipe. The scripts in scripts/images say what is in an image; this makes sure that it
 // appears in the catalogue whole or not at all.
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugins/image/catalogue.h"
 
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <yaml-cpp/yaml.h>
 

@@ -150,7 +150,22 @@ Task<void> VmChannel::configure(const nlohmann::json& config, Clock::time_point 
             if (!co_await changed_.wait(deadline)) throw Error("no answer from the guest in time");
         }
     };
-    co_await wait_until([&] { return synchronised_; });
+    // The guest's kernel may hand over what was sent on a fresh connection before it knows of the connection:
+    // the agent then takes its answer back. The sync is repeated until an answer comes; what is sent after the
+    // answer is behind all of them, so none of them can end a conversation.
+    channel::Frame sync;
+    sync.type = channel::Type::sync;
+    sync.payload.assign(reinterpret_cast<const char*>(nonce_.data()), nonce_.size());
+    for (auto again = Clock::now() + std::chrono::milliseconds(500); !synchronised_;) {
+        if (!fault_.empty()) throw Error("{}", fault_);
+        if (closed_) throw Error("its QEMU closed the channel");
+        co_await changed_.wait(std::min(deadline, again));
+        if (synchronised_) break;
+        if (Clock::now() >= deadline) throw Error("no answer from the guest in time");
+        if (Clock::now() < again) continue;
+        if (queue_.empty()) send(sync);
+        again = Clock::now() + std::chrono::milliseconds(500);
+    }
     // A configured guest answers `ready` at once; the frame is sent to it too, and changes nothing.
     send(channel::fragment(channel::Type::configure, 0, config.dump()));
     co_await wait_until([&] { return ready_; });
