@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <system_error>
 
 #include "guest/files.h"
+#include "guest/log.h"
 #include "plugins/os/fd.h"
 
 namespace holon::guest {
@@ -75,7 +78,14 @@ std::string interface_with(const std::string& mac) {
 
 }  // namespace
 
-void bring_up_loopback() { Interface("lo").up(); }
+void bring_up_loopback() {
+    Interface("lo").up();
+    // `ping` without privileges, as distributions set it; the kernel's default admits nobody.
+    os::Fd groups(::open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY | O_CLOEXEC));
+    constexpr std::string_view all = "0 2147483647";
+    if (!groups.valid() || ::write(groups.get(), all.data(), all.size()) < 0)
+        log("ping is for root only: " + std::string(std::strerror(errno)));
+}
 
 void bring_up(const NetworkConfig& config) {
     in_addr address{};

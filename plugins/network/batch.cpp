@@ -12,6 +12,12 @@
 namespace holon::network {
 namespace {
 
+// What a guest sends belongs, for the kernel, to the socket by which QEMU wrote it to its tap, and
+// still does when it is encapsulated (skb->sk; only flooded packets are copies without one). Its
+// filter at the tap therefore marks it, for the rule that drops what local sockets send; setting a
+// mark on a socket takes CAP_NET_ADMIN.
+constexpr unsigned guest_mark = 0x484f4c4e;
+
 constexpr std::uint32_t ports = 4;  // base … base+3, see plan::Plan::udp_port_offset
 
 // "42.0" → 42
@@ -111,14 +117,14 @@ std::string node_filter(std::uint16_t base_port) {
         "table inet holon {{\n"
         "  chain output {{\n"
         "    type filter hook output priority filter - 10; policy accept;\n"
-        "    udp dport {0}-{1} meta skuid >= 0 counter drop\n"
+        "    udp dport {0}-{1} meta mark != {2:#x} meta skuid >= 0 counter drop\n"
         "  }}\n"
         "  chain forward {{\n"
         "    type filter hook forward priority filter - 10; policy accept;\n"
         "    iifname != \"hb*\" udp dport {0}-{1} counter drop\n"
         "  }}\n"
         "}}\n",
-        base_port, base_port + ports - 1);
+        base_port, base_port + ports - 1, guest_mark);
 }
 
 std::string run_filter(const plan::Plan& plan, const Underlay& underlay) {
@@ -167,11 +173,12 @@ std::string tap_filter(plan::Job job, const plan::Vm& vm) {
         "  chain {1} {{\n"
         "    type filter hook ingress device \"{1}\" priority filter; policy drop;\n"
         "    ether type {{ 8021q, 8021ad }} drop\n"
-        "    ether saddr {2} ip saddr {3} accept\n"
-        "    ether saddr {2} arp htype 1 arp ptype ip arp saddr ether {2} arp saddr ip {3} accept\n"
+        "    ether saddr {2} ip saddr {3} meta mark set {4:#x} accept\n"
+        "    ether saddr {2} arp htype 1 arp ptype ip arp saddr ether {2} arp saddr ip {3} meta "
+        "mark set {4:#x} accept\n"
         "  }}\n"
         "}}\n",
-        table_name(job), tap_name(job, vm.index), vm.mac, vm.address);
+        table_name(job), tap_name(job, vm.index), vm.mac, vm.address, guest_mark);
 }
 
 std::string no_filter(plan::Job job) {

@@ -7,7 +7,7 @@
 //
 // What keeps jobs apart: VXLAN alone does not (any process that can send UDP to a node could inject). So
 //  * table inet holon (of the node): UDP to the VXLAN ports from sockets of processes is dropped, also root's
-//    (encapsulated packets come from the kernel's own socket, which has no owner); forwarded ones are dropped;
+//    (what guests send is marked at the tap, and passes); forwarded ones are dropped;
 //  * table inet holon-<job>.<restart>: packets with this run's VNI are taken only from the run's own peers;
 //  * the VXLAN device learns nothing: its forwarding table, made from the plan, names the peers of the run and no
 //    one else. Unicast goes to the node of the VM that has the MAC, broadcast (ARP) to every peer;
