@@ -371,15 +371,15 @@ TEST_F(GuestSession, AMissingWorkingDirectoryIsMadeForTheUserAndTold) {
     if (::getuid() != 0) GTEST_SKIP() << "needs root";
     start();
     auto wanted = request({"sh", "-c", "pwd; touch here; id -u"});
-    wanted["cwd"] = folder + "/work/deep";
+    wanted["cwd"] = folder + "/place/deep";
     wanted["uid"] = 12345;
     wanted["gid"] = 12345;
     open(1, wanted);
     until_exit(1);
-    EXPECT_EQ(sessions[1].out(), folder + "/work/deep\n12345\n");
+    EXPECT_EQ(sessions[1].out(), folder + "/place/deep\n12345\n");
     EXPECT_EQ(sessions[1].err(), "");
     ASSERT_EQ(sessions[1].notices.size(), 1u);
-    EXPECT_THAT(sessions[1].notices[0], StartsWith(folder + "/work/deep: was not there"));
+    EXPECT_THAT(sessions[1].notices[0], StartsWith(folder + "/place/deep: was not there"));
     struct stat status {};
     ASSERT_EQ(::stat((folder + "/work").c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, 12345u);
