@@ -381,7 +381,7 @@ TEST_F(GuestSession, AMissingWorkingDirectoryIsMadeForTheUserAndTold) {
     ASSERT_EQ(sessions[1].notices.size(), 1u);
     EXPECT_THAT(sessions[1].notices[0], StartsWith(folder + "/place/deep: was not there"));
     struct stat status {};
-    ASSERT_EQ(::stat((folder + "/work").c_str(), &status), 0);
+    ASSERT_EQ(::stat((folder + "/place").c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, 12345u);
 }
 
