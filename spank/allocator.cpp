@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sbatch, salloc and srun: what can be said before the controller is asked is said here. The
 // controller checks everything again (plugins/job_submit).
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -8,6 +10,7 @@
 #include <filesystem>
 
 #include "plugins/os/error.h"
+#include "plugins/os/fd.h"
 #include "spank/contexts.h"
 
 extern char** environ;
@@ -82,6 +85,21 @@ void send_absolute_image(spank_t sp, const spec::Spec& spec) {
                     image->second);
 }
 
+// A file of the user's, tried with the user's own rights. The nodes do so again: only they know
+// what they see there.
+void check_image_file(const spec::Spec& spec) {
+    if (!spec.image.starts_with('/')) return;
+    constexpr const char* advice =
+        "give a disk file that you can read, on this host and on the nodes, or an image's name "
+        "(see holon image list)";
+    // O_NONBLOCK: a FIFO would wait for its writer
+    os::Fd file(::open(spec.image.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (!file.valid()) throw Error("--vm-image={}: {}; {}", spec.image, errno_text(), advice);
+    struct stat facts {};
+    if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
+        throw Error("--vm-image={}: not a regular file; {}", spec.image, advice);
+}
+
 }  // namespace
 
 void allocator_init() {
@@ -116,7 +134,9 @@ void allocator_check(spank_t sp) {
     std::error_code error;
     request.work_dir = std::filesystem::current_path(error).string();
     try {
-        send_absolute_image(sp, spec::build(given(), spec::Limits{}, request));
+        auto spec = spec::build(given(), spec::Limits{}, request);
+        check_image_file(spec);
+        send_absolute_image(sp, spec);
     } catch (const Error& wrong) {
         refuse(wrong.what());
     }
