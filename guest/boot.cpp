@@ -165,7 +165,12 @@ void bring_up_system() {
     load_modules("/holon/modules.load");
     const auto command_line = read_file_or_empty("/proc/cmdline");
     if (const auto device = kernel_parameter(command_line, "holon.root"); !device.empty()) {
-        mount_root(events, device, kernel_parameter(command_line, "holon.rootfstype"));
+        const auto type = kernel_parameter(command_line, "holon.rootfstype");
+        // A kernel that boots with and without a disk (images.user_file_kernel) lists what only a
+        // disk needs apart; one made for its disk has everything in modules.load.
+        load_modules("/holon/modules.disk");
+        if (!type.empty()) load_modules("/holon/modules.disk." + type);
+        mount_root(events, device, type);
         switch_root();
     }
     mount_the_rest();
