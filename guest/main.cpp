@@ -54,8 +54,8 @@ std::string boot_id() {
 }
 
 [[noreturn]] void serve() {
-    // Every frame allocates up to 64 KiB; given back to the kernel each time, its pages would be faulted in and
-    // cleared again for the next, which costs more than the frame itself.
+    // Every frame allocates up to 64 KiB; given back to the kernel each time, its pages would be
+    // faulted in and cleared again for the next, which costs more than the frame itself.
     ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
     ::mallopt(M_MMAP_THRESHOLD, 8 << 20);
     Loop loop;
@@ -77,7 +77,8 @@ std::string boot_id() {
     Engine engine(loop, reaper, std::move(options));
 
     Link link(loop, engine, open_port());
-    // A process that writes fills its pipe before the agent takes over its CPU: frames of 64 KiB instead of 4.
+    // A process that writes fills its pipe before the agent takes over its CPU: frames of 64 KiB
+    // instead of 4.
     const sched_param parameters{};
     ::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &parameters);
     log("waiting for the host");

@@ -150,9 +150,9 @@ Task<void> VmChannel::configure(const nlohmann::json& config, Clock::time_point 
             if (!co_await changed_.wait(deadline)) throw Error("no answer from the guest in time");
         }
     };
-    // The guest's kernel may hand over what was sent on a fresh connection before it knows of the connection:
-    // the agent then takes its answer back. The sync is repeated until an answer comes; what is sent after the
-    // answer is behind all of them, so none of them can end a conversation.
+    // The guest's kernel may hand over what was sent on a fresh connection before it knows of the
+    // connection: the agent then takes its answer back. The sync is repeated until an answer comes;
+    // what is sent after the answer is behind all of them, so none of them can end a conversation.
     channel::Frame sync;
     sync.type = channel::Type::sync;
     sync.payload.assign(reinterpret_cast<const char*>(nonce_.data()), nonce_.size());

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The spec: what a user asked of Holon, parsed once and passed on in one canonical form.
 //
-// Life of a spec: spank_holon.so collects --vm-* options; job_submit_holon.so reads them from the job's SPANK
-// environment, builds a Spec, validates it, and stores to_json(spec) there as HOLON_SPEC (all other Holon entries
-// are removed); slurmd hands it to the prolog as SPANK_HOLON_SPEC; holond re-validates it and keeps it.
-// Pure: no I/O, no globals; any thread. Used inside slurmctld, so it links nothing but nlohmann/json and fmt.
+// Life of a spec: spank_holon.so collects --vm-* options; job_submit_holon.so reads them from the
+// job's SPANK environment, builds a Spec, validates it, and stores to_json(spec) there as
+// HOLON_SPEC (all other Holon entries are removed); slurmd hands it to the prolog as
+// SPANK_HOLON_SPEC; holond re-validates it and keeps it. Pure: no I/O, no globals; any thread. Used
+// inside slurmctld, so it links nothing but nlohmann/json and fmt.
 #pragma once
 
 #include <cstdint>
@@ -22,34 +23,40 @@ enum class Network { private_, none };  // "private", "none"
 
 struct Spec {
     Mode mode = Mode::cluster;
-    std::uint32_t vm_count = 0;        // 0: one VM per allocated node
-    std::string image;                 // catalogue name, or an absolute path; never empty after validation
-    std::uint32_t vm_cpus = 0;         // per VM; 0: the node's CPUs divided among its VMs
-    std::uint64_t vm_memory_mb = 0;    // MiB per VM; 0: the node's memory, less the reserve, divided
+    std::uint32_t vm_count = 0;  // 0: one VM per allocated node
+    std::string image;          // catalogue name, or an absolute path; never empty after validation
+    std::uint32_t vm_cpus = 0;  // per VM; 0: the node's CPUs divided among its VMs
+    std::uint64_t vm_memory_mb = 0;  // MiB per VM; 0: the node's memory, less the reserve, divided
     Network network = Network::private_;
-    std::uint32_t boot_timeout_s = 0;  // seconds from the prolog to all VMs ready; 0: the site's default
-    bool script_on_host = false;       // --no-vm given to sbatch/salloc: the script runs on the node itself
-    std::string submit_dir;            // against which ./image paths were resolved
-    std::string seed;                  // 64 hex digits of getrandom(2), made at submit; the job's keys derive from it
-    std::uint64_t node_memory_mb = 0;  // --mem as Slurm will hold it, MiB per node; 0: unknown or per CPU
-    std::uint64_t cpu_memory_mb = 0;   // --mem-per-cpu, MiB; 0: unknown or per node
+    std::uint32_t boot_timeout_s =
+        0;  // seconds from the prolog to all VMs ready; 0: the site's default
+    bool script_on_host =
+        false;               // --no-vm given to sbatch/salloc: the script runs on the node itself
+    std::string submit_dir;  // against which ./image paths were resolved
+    std::string
+        seed;  // 64 hex digits of getrandom(2), made at submit; the job's keys derive from it
+    std::uint64_t node_memory_mb =
+        0;  // --mem as Slurm will hold it, MiB per node; 0: unknown or per CPU
+    std::uint64_t cpu_memory_mb = 0;  // --mem-per-cpu, MiB; 0: unknown or per node
 };
 
-// One --vm-* option of sbatch, salloc and srun. The table is the single source for SPANK registration, --help,
-// the man page and error messages.
+// One --vm-* option of sbatch, salloc and srun. The table is the single source for SPANK
+// registration, --help, the man page and error messages.
 struct Option {
-    const char* name;      // "vm-cpus"
-    const char* arg;       // "N", nullptr if it takes none
-    bool arg_optional;     // --vm-cluster[=N]
-    const char* usage;     // help text, starts with "[vm] ", fits 80 columns as Slurm prints it
-    const char* accepted;  // what an error message says is accepted: "a whole number from 1 to 1024"
+    const char* name;   // "vm-cpus"
+    const char* arg;    // "N", nullptr if it takes none
+    bool arg_optional;  // --vm-cluster[=N]
+    const char* usage;  // help text, starts with "[vm] ", fits 80 columns as Slurm prints it
+    const char*
+        accepted;  // what an error message says is accepted: "a whole number from 1 to 1024"
 };
 const std::vector<Option>& options();
 
 // Options as given: name ("vm-cpus") → text ("" where none was given).
 using Given = std::map<std::string, std::string>;
 
-// Limits that a site sets (holon.yaml) and the facts of the request that job_submit knows. 0 = unknown/unlimited.
+// Limits that a site sets (holon.yaml) and the facts of the request that job_submit knows. 0 =
+// unknown/unlimited.
 struct Limits {
     std::uint32_t max_vms = 0;
     std::uint32_t max_vm_cpus = 0;
@@ -62,7 +69,8 @@ struct Limits {
         std::string name;
         std::uint64_t min_memory_mb = 0;
     };
-    std::vector<Image> images;   // catalogue known to the controller; empty: images are not checked here
+    std::vector<Image>
+        images;  // catalogue known to the controller; empty: images are not checked here
 };
 struct Request {
     std::uint32_t min_nodes = 0, max_nodes = 0, cpus_per_node = 0;  // 0: not known at submit
@@ -73,33 +81,41 @@ struct Request {
 // True where GIVEN asks for VMs at all (a mode option is present).
 bool wants_vms(const Given& given);
 
-// Checks one option's text alone; used at the command line so that the error comes before anything is sent.
-// Returns the error line ("--vm-cpus=0: not accepted; give a whole number from 1 to 1024"), nullopt if good.
+// Checks one option's text alone; used at the command line so that the error comes before anything
+// is sent. Returns the error line ("--vm-cpus=0: not accepted; give a whole number from 1 to
+// 1024"), nullopt if good.
 std::optional<std::string> check_option(std::string_view name, std::string_view text);
 
-// Builds and validates the spec. Throws holon::Error with one line that names the option and what is accepted.
+// Builds and validates the spec. Throws holon::Error with one line that names the option and what
+// is accepted.
 Spec build(const Given& given, const Limits& limits, const Request& request);
 
-// Canonical JSON: one line, sorted keys, "v":1. from_json validates every field and throws on unknown keys.
+// Canonical JSON: one line, sorted keys, "v":1. from_json validates every field and throws on
+// unknown keys.
 std::string to_json(const Spec& spec);
 Spec from_json(std::string_view text);
 
-// --- Slurm's SPANK environment -------------------------------------------------------------------------------
-// Entries look like "_SLURM_SPANK_OPTION_holon_vm_cpus=4" (every character outside [A-Za-z0-9] of the option's
-// name is '_'; Slurm 22.05 src/common/plugstack.c _opt_env_name), with "(null)" for an option without argument,
-// and may carry a "SPANK_" prefix in prolog environments.
+// --- Slurm's SPANK environment
+// ------------------------------------------------------------------------------- Entries look like
+// "_SLURM_SPANK_OPTION_holon_vm_cpus=4" (every character outside [A-Za-z0-9] of the option's name
+// is '_'; Slurm 22.05 src/common/plugstack.c _opt_env_name), with "(null)" for an option without
+// argument, and may carry a "SPANK_" prefix in prolog environments.
 inline constexpr std::string_view spec_variable = "HOLON_SPEC";
 
-// If ENTRY ("NAME=VALUE") is one of Holon's options, adds it to GIVEN and returns true. An entry that carries
-// Holon's prefix but no known option is an Error: it was forged or comes from another release.
+// If ENTRY ("NAME=VALUE") is one of Holon's options, adds it to GIVEN and returns true. An entry
+// that carries Holon's prefix but no known option is an Error: it was forged or comes from another
+// release.
 bool read_spank_entry(std::string_view entry, Given& given);
 // True for every entry that is Holon's to remove (options and HOLON_SPEC, prefixed or not).
 bool is_holon_entry(std::string_view entry);
 
-// --- Grammar ---------------------------------------------------------------------------------------------------
-// Slurm's --mem grammar: digits with an optional K, M, G or T (powers of 1024; default M), rounded up to MiB.
+// --- Grammar
+// ---------------------------------------------------------------------------------------------------
+// Slurm's --mem grammar: digits with an optional K, M, G or T (powers of 1024; default M), rounded
+// up to MiB.
 std::uint64_t parse_memory_mb(std::string_view text);
-// Slurm's time grammar: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]].
+// Slurm's time grammar: minutes, minutes:seconds, hours:minutes:seconds,
+// days-hours[:minutes[:seconds]].
 std::uint32_t parse_time_s(std::string_view text);
 
 }  // namespace holon::spec

@@ -105,12 +105,17 @@ TEST(NetworkFilters, LetATapSendOnlyAsItsOwnVm) {
     const plan::Plan plan = three_nodes();
     const std::string text = tap_filter(plan.job, plan.vms[1]);
     EXPECT_THAT(text, HasSubstr("device \"ht42.1\" priority filter; policy drop;"));
-    EXPECT_THAT(text, HasSubstr("ether saddr 02:00:00:2a:00:01 ip saddr 10.77.0.2 meta mark set 0x484f4c4e accept"));
+    EXPECT_THAT(
+        text,
+        HasSubstr(
+            "ether saddr 02:00:00:2a:00:01 ip saddr 10.77.0.2 meta mark set 0x484f4c4e accept"));
     EXPECT_THAT(text, HasSubstr("arp saddr ip 10.77.0.2 meta mark set 0x484f4c4e accept"));
 }
 
 TEST(NetworkFilters, CoverAllFourPortsOfTheNode) {
-    EXPECT_THAT(node_filter(4789), HasSubstr("udp dport 4789-4792 meta mark != 0x484f4c4e meta skuid >= 0 counter drop"));
+    EXPECT_THAT(
+        node_filter(4789),
+        HasSubstr("udp dport 4789-4792 meta mark != 0x484f4c4e meta skuid >= 0 counter drop"));
 }
 
 TEST(NetworkResolve, NamesTheNodeThatIsUnknown) {
