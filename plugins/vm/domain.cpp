@@ -34,6 +34,10 @@ void add_cpu(pugi::xml_node domain, const Machine& machine) {
         text_node(cpu, "model", machine.cpu_model);
     } else {
         with(cpu, "mode", machine.kvm ? "host-passthrough" : "maximum");
+        // A CPU with "enhanced rep movsb" makes guests copy and clear memory by single bytes, which
+        // TCG emulates one by one; without it they take the widest words they have.
+        if (!machine.kvm)
+            with(with(cpu.append_child("feature"), "policy", "disable"), "name", "erms");
     }
     // One socket: what `lscpu` in the guest shows is a machine of so many cores.
     with(with(with(cpu.append_child("topology"), "sockets", "1"), "cores", machine.vm.cpus),

@@ -92,6 +92,13 @@ TEST(VmDomain, IsEmulatedWithItsOwnCodeCacheWhereKvmDoesNotWork) {
     EXPECT_EQ(kvm.count("//tcg"), 0u);
 }
 
+TEST(VmDomain, OffersByteWiseCopyingOnlyWhereTheCpuDoesItFast) {
+    EXPECT_EQ(Xml(whole_machine())("/domain/cpu/feature[@name='erms']/@policy"), "disable");
+    Machine machine = whole_machine();
+    machine.kvm = true;
+    EXPECT_EQ(Xml(machine).count("//feature"), 0u);
+}
+
 TEST(VmDomain, KeepsTheCommandLineAsItIsWhateverItHolds) {
     EXPECT_EQ(Xml(whole_machine())("/domain/os/cmdline"), "quiet console=ttyS0 \"a<b\"");
 }
