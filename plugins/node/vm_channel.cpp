@@ -167,7 +167,12 @@ Task<void> VmChannel::configure(const nlohmann::json& config, Clock::time_point 
         again = Clock::now() + std::chrono::milliseconds(500);
     }
     // A configured guest answers `ready` at once; the frame is sent to it too, and changes nothing.
-    send(channel::fragment(channel::Type::configure, 0, config.dump()));
+    // The guest sets its clock by it, and was booting until now.
+    auto timely = config;
+    timely["time_ns"] = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                            std::chrono::system_clock::now().time_since_epoch())
+                            .count();
+    send(channel::fragment(channel::Type::configure, 0, timely.dump()));
     co_await wait_until([&] { return ready_; });
 }
 
