@@ -12,7 +12,7 @@ for release in ${HOLON_RELEASES:-trixie sid}; do
     check "Holon builds for $release" "$dc" build --release "$release"
     check "the $release cluster comes up" "$dc" up --release "$release"
     slurm=$(on ctl scontrol --version)
-    shows "$release has a newer Slurm ($slurm)" '^slurm (24\.11|2[56]\.)' "$slurm"
+    shows "$release has a newer Slurm ($slurm)" '^slurm(-wlm)? (24\.11|2[56]\.)' "$slurm"
 
     output=$(limit=180 alice srun --vm-cluster -N3 hostname 2>"$work/err")
     equal "srun --vm-cluster -N3 hostname answers from every VM on $slurm" "vm0 vm1 vm2" \
