@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 namespace holon::run {
 namespace {
@@ -28,6 +29,11 @@ bool stays_on_host(std::string_view name) {
     return std::find(std::begin(host_names), std::end(host_names), name) != std::end(host_names);
 }
 
+// mpirun sees Slurm's variables and would start its daemons with srun, on the nodes. In VMs it
+// starts them with ssh, on the hosts of the hostfile. The names are those of OpenMPI 4.
+constexpr std::pair<const char*, const char*> mpi_defaults[] = {
+    {"OMPI_MCA_plm", "rsh"}, {"OMPI_MCA_ras", "^slurm"}, {"OMPI_MCA_ess", "^slurm"}};
+
 constexpr struct {
     const char* name;
     const char* slurm;
@@ -45,6 +51,17 @@ constexpr struct {
     {"stack", "STACK", RLIMIT_STACK},
 };
 
+// MPI launchers that see SLURM_* would look for srun, and for Slurm's node names instead of the
+// VMs': in a VM they start their daemons with ssh. Open MPI 4, Open MPI 5, MPICH, Intel MPI.
+constexpr struct {
+    const char* name;
+    const char* value;
+} launchers[] = {
+    {"OMPI_MCA_plm", "rsh"},          {"OMPI_MCA_ras", "^slurm"},  {"PRTE_MCA_plm", "ssh"},
+    {"PRTE_MCA_ras", "^slurm"},       {"HYDRA_BOOTSTRAP", "ssh"},  {"HYDRA_RMK", "user"},
+    {"I_MPI_HYDRA_BOOTSTRAP", "ssh"}, {"I_MPI_HYDRA_RMK", "user"},
+};
+
 }  // namespace
 
 std::vector<std::string> guest_environment(const std::vector<std::string>& environment,
@@ -58,16 +75,17 @@ std::vector<std::string> guest_environment(const std::vector<std::string>& envir
         added.emplace("LOGNAME", user.name);
     }
     std::vector<std::string> out;
-    bool tmpdir = false;
+    std::map<std::string, std::string> defaults = {{"TMPDIR", "/tmp"}};
+    for (const auto& [name, value] : mpi_defaults) defaults.emplace(name, value);
     for (const auto& entry : environment) {
         auto name = name_of(entry);
         if (name.empty() || name.size() == entry.size() || stays_on_host(name) ||
             added.contains(std::string(name)))
             continue;
-        tmpdir = tmpdir || name == "TMPDIR";
+        defaults.erase(std::string(name));
         out.push_back(entry);
     }
-    if (!tmpdir) added.emplace("TMPDIR", "/tmp");
+    added.merge(defaults);
     for (const auto& [name, value] : added) out.push_back(name + "=" + value);
     return out;
 }

@@ -14,7 +14,8 @@ namespace holon::run {
 
 // The program's environment in the VM: ENVIRONMENT less what means something on the host only
 // (Holon's and SPANK's own entries, limits, sockets and sessions of the host, PMI connections to
-// slurmstepd), with the user's identity, TMPDIR where none was set, and HOLON's variables on top.
+// slurmstepd), with the user's identity, with TMPDIR and
+// what mpirun needs where the user did not set them, and with HOLON's variables on top.
 std::vector<std::string> guest_environment(const std::vector<std::string>& environment,
                                            const os::Identity& user,
                                            const std::map<std::string, std::string>& holon);

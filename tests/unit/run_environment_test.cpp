@@ -51,7 +51,8 @@ TEST(RunEnvironment, WhatBelongsToTheHostStaysThere) {
          "SPANK_HOLON_SPEC={}", "SLURM_RLIMIT_CORE=0", "SSH_AUTH_SOCK=/tmp/x", "XDG_RUNTIME_DIR=/r",
          "DISPLAY=:0", "PMIX_RANK=0", "HOSTNAME=login1", "HOLON_CONFIG=/x", "nonsense", "=x"},
         alice(), {});
-    EXPECT_THAT(out, ElementsAre("HOME=/home/alice", "LOGNAME=alice", "SHELL=/bin/bash",
+    EXPECT_THAT(out, ElementsAre("HOME=/home/alice", "LOGNAME=alice", "OMPI_MCA_ess=^slurm",
+                                 "OMPI_MCA_plm=rsh", "OMPI_MCA_ras=^slurm", "SHELL=/bin/bash",
                                  "TMPDIR=/tmp", "USER=alice"));
 }
 
@@ -66,6 +67,9 @@ TEST(RunEnvironment, TheUserIsTheVmsAndHolonsVariablesWin) {
 
 TEST(RunEnvironment, TmpdirIsTheUsersWhereOneWasSet) {
     EXPECT_THAT(guest_environment({"TMPDIR=/scratch"}, alice(), {}), Contains("TMPDIR=/scratch"));
+    auto mpi = guest_environment({"OMPI_MCA_plm=isolated"}, alice(), {});
+    EXPECT_THAT(mpi, Contains("OMPI_MCA_plm=isolated"));
+    EXPECT_THAT(mpi, Not(Contains("OMPI_MCA_plm=rsh")));
     EXPECT_THAT(guest_environment({}, alice(), {}), Contains("TMPDIR=/tmp"));
 }
 
