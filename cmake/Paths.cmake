@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Where things live on a site. Every program gets them from the generated header plugins/os/paths.h;
+# Where things live on a site. Every program gets them from the generated header paths.h;
 # a cluster may override them in holon.yaml, never in code.
 set(HOLON_LIBEXECDIR "${CMAKE_INSTALL_FULL_LIBEXECDIR}/holon" CACHE STRING "holon-run and helpers")
 set(HOLON_LIBDIR "${CMAKE_INSTALL_PREFIX}/lib/holon" CACHE STRING "holon-guest and the initramfs parts")
