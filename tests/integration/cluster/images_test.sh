@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What VMs boot: a user's own disk file, and the debian image with ssh between VMs and MPI.
+# shellcheck source=tests/integration/session.bash
+source "$(dirname "$0")/../session.bash"
+
+# --- a disk of the user's own: BusyBox on ext4, made without any privilege --------------------------------------------
+alice bash -e >"$work/made" 2>&1 <<'END'
+mkdir -p disk/bin disk/dev disk/proc disk/sys disk/run disk/tmp disk/etc disk/root disk/home disk/mnt
+cp "$(command -v busybox)" disk/bin/busybox
+for applet in sh hostname cat id ls grep mount; do ln -sf busybox disk/bin/$applet; done
+echo 'root:x:0:0:root:/root:/bin/sh' >disk/etc/passwd
+echo 'root:x:0:' >disk/etc/group
+echo 'made by alice' >disk/etc/motd
+PATH=$PATH:/usr/sbin
+mke2fs -q -t ext4 -d disk disk.raw 32M
+qemu-img convert -O qcow2 disk.raw disk.qcow2
+rm -rf disk disk.raw
+chmod 600 disk.qcow2
+END
+own=$(submit -D /tmp --vm-cluster --vm-image=./disk.qcow2 -w n2 -n1 --mem=500 -o /shared/own.out \
+    --wrap 'cat /etc/motd; id -un; hostname; grep " / " /proc/mounts; echo written > /tmp/new')
+before=$(alice sha256sum disk.qcow2)
+
+# --- debian -------------------------------------------------------------------------------------------------------------
+alice tee debian.sh >/dev/null <<'JOB'
+#!/bin/bash
+. /etc/os-release
+echo "os $ID"
+ssh vm1 hostname </dev/null
+ssh vm1 'id -un; echo $HOME' </dev/null
+mpirun -np 2 --map-by node --hostfile "$HOLON_HOSTFILE" hostname
+gcc --version | head -n 1
+python3 -c 'import socket; print("python on", socket.gethostname())'
+JOB
+debian=$(submit -D /tmp --vm-cluster --vm-image=debian -w n1,n3 --ntasks-per-node=1 --mem=1000 -o /shared/debian.out \
+    -e /shared/debian.err debian.sh)
+
+check "a job on a user's own disk ends" wait_for_job "$own"
+output=$(alice cat /shared/own.out)
+equal "and completes" COMPLETED "$(job_state "$own")"
+shows "it runs on that disk" '^made by alice$' "$output"
+shows "whose root is ext4" ' / ext4 ' "$output"
+shows "as the user, whom the disk did not know" '^alice$' "$output"
+shows "in vm0" '^vm0$' "$output"
+equal "the file itself is as it was" "$before" "$(alice sha256sum disk.qcow2)"
+
+check "a job on the debian image ends" wait_for_job "$debian" 180
+equal "and completes" COMPLETED "$(job_state "$debian")"
+output=$(alice cat /shared/debian.out)
+shows "it is Debian" '^os debian$' "$output"
+equal "ssh reaches vm1 without a password, and mpirun starts a rank in each VM" "vm0 vm1 vm1" \
+    "$(grep -E '^vm[01]$' <<<"$output" | sort | xargs)"
+shows "as the same user with a home" '^/home/alice$' "$output"
+shows "with a compiler" '^gcc ' "$output"
+shows "and Python" '^python on vm0$' "$output"
+[[ $failures -eq 0 ]] || { alice cat /shared/own.out /shared/debian.out /shared/debian.err; cat "$work/made"; } | sed 's/^/# /'
+
+nothing_is_left "jobs on these images"
+finish
