@@ -51,17 +51,6 @@ constexpr struct {
     {"stack", "STACK", RLIMIT_STACK},
 };
 
-// MPI launchers that see SLURM_* would look for srun, and for Slurm's node names instead of the
-// VMs': in a VM they start their daemons with ssh. Open MPI 4, Open MPI 5, MPICH, Intel MPI.
-constexpr struct {
-    const char* name;
-    const char* value;
-} launchers[] = {
-    {"OMPI_MCA_plm", "rsh"},          {"OMPI_MCA_ras", "^slurm"},  {"PRTE_MCA_plm", "ssh"},
-    {"PRTE_MCA_ras", "^slurm"},       {"HYDRA_BOOTSTRAP", "ssh"},  {"HYDRA_RMK", "user"},
-    {"I_MPI_HYDRA_BOOTSTRAP", "ssh"}, {"I_MPI_HYDRA_RMK", "user"},
-};
-
 }  // namespace
 
 std::vector<std::string> guest_environment(const std::vector<std::string>& environment,
