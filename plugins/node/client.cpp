@@ -52,6 +52,14 @@ Task<void> prolog(Daemon& daemon, Connection& client, const json& request) {
         daemon.runs[key] = run;
         std::string fault;
         try {
+            // First what tells Slurm's hooks that the job is Holon's: without it the job would run
+            // on the host. Where even that fails, the hook is told.
+            co_await blocking(daemon.pool, [&run] { run->publish(); });
+        } catch (const std::exception& error) {
+            daemon.runs.erase(key);
+            throw;
+        }
+        try {
             co_await blocking(daemon.pool, [&run] { run->create_on_disk(); });
         } catch (const std::exception& error) {
             fault = error.what();
@@ -287,6 +295,7 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
     } catch (const std::exception&) {
         // The client has gone; there is nobody to tell.
     }
+    client->close();  // a coroutine that still sends to it sees that, and ends
 }
 
 }  // namespace holon::node

@@ -53,7 +53,7 @@ Task<nlohmann::json> Connection::receive(Clock::time_point deadline) {
         known_ = true;
         message = std::move(text);
     }
-    auto json = nlohmann::json::parse(message, nullptr, false);
+    auto json = rpc::parse(message);
     if (!json.is_object()) throw Error("a request that is not a JSON object");
     co_return json;
 }

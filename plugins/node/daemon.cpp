@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,14 +28,16 @@ std::string short_host_name() {
     return text.substr(0, text.find('.'));
 }
 
-// Slow clients cannot pile up: past this many connections new ones wait in the kernel's queue.
-constexpr int max_clients = 4096;
+// Connections that are open at once: by local user, and from other hosts in all. One more is closed
+// at once, so that no user, and nobody on the network, keeps Slurm's hooks (root) from being heard.
+constexpr int max_of_user = 1024;
+constexpr int max_remote = 512;
+constexpr uid_t remote_clients = static_cast<uid_t>(-1);
 
 template <typename Acceptor, typename Wrap>
-Task<void> accept_loop(Daemon& daemon, Acceptor& acceptor, std::shared_ptr<int> clients,
-                       Wrap wrap) {
+Task<void> accept_loop(Daemon& daemon, Acceptor& acceptor,
+                       std::shared_ptr<std::map<uid_t, int>> clients, Wrap wrap) {
     for (;;) {
-        while (*clients >= max_clients) co_await daemon.changed.wait();
         boost::system::error_code error;
         auto socket =
             co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
@@ -45,16 +48,23 @@ Task<void> accept_loop(Daemon& daemon, Acceptor& acceptor, std::shared_ptr<int> 
             co_await pause.async_wait(asio::use_awaitable);
             continue;
         }
-        socket.non_blocking(true);
-        ++*clients;
-        asio::co_spawn(
-            daemon.io,
-            [&daemon, clients, connection = wrap(std::move(socket))]() -> Task<void> {
-                co_await handle_client(daemon, connection);
-                --*clients;
-                daemon.changed.notify_all();
-            },
-            asio::detached);
+        try {
+            socket.non_blocking(true);
+            std::shared_ptr<Connection> connection = wrap(std::move(socket));
+            uid_t uid = connection->uid();
+            int limit = uid == remote_clients ? max_remote : max_of_user;
+            if (uid != 0 && (*clients)[uid] >= limit) continue;
+            ++(*clients)[uid];
+            asio::co_spawn(
+                daemon.io,
+                [&daemon, clients, uid, connection]() -> Task<void> {
+                    co_await handle_client(daemon, connection);
+                    if (--(*clients)[uid] == 0) clients->erase(uid);
+                },
+                asio::detached);
+        } catch (const std::exception& problem) {
+            spdlog::warn("a client was lost as it came: {}", problem.what());
+        }
     }
 }
 
@@ -83,7 +93,13 @@ Daemon::Daemon(asio::io_context& context, config::Config loaded)
         std::make_unique<vm::Hypervisor>(config.vm.libvirt_uri, [this](const vm::Ended& ended) {
             asio::post(io, [this, ended] {
                 spdlog::info("{} ended: {}", ended.domain, ended.detail);
-                for (auto& [key, run] : runs) run->domain_ended(ended);
+                for (auto& [key, run] : runs) {
+                    try {
+                        run->domain_ended(ended);
+                    } catch (const std::exception& error) {
+                        spdlog::error("job {}: {}", run->name(), error.what());
+                    }
+                }
             });
         });
 }
@@ -148,14 +164,26 @@ Task<void> Daemon::recover() {
                 has_domain = has_domain || domain == vm::domain_name(run->job(), vm->vm.index);
         // Neither Slurm's container nor a VM: the node was rebooted, or the job ended while nobody
         // watched. A run that is not so far yet (no container told) is waited for.
-        bool early = !run->plan() && !run->container_alive();
+        bool early = !run->plan() && !run->container_alive() && !run->host_rebooted();
         if (!has_domain && !run->container_alive() && !early) dead.push_back(run);
     }
-    for (auto& run : dead) co_await run->tear_down();
+    for (auto& run : dead) {
+        try {
+            co_await run->tear_down();
+        } catch (const std::exception& error) {
+            spdlog::error("{}; kept for the epilog", error.what());
+        }
+    }
     for (auto& [key, run] : runs) {
+        if (run->stopping()) continue;
         spdlog::info("job {}: taken over from an earlier daemon", run->name());
-        run->create_on_disk();
-        if (!run->failed()) run->start();
+        try {
+            run->publish();
+            run->create_on_disk();
+        } catch (const std::exception& error) {
+            spdlog::error("job {}: {}", run->name(), error.what());  // a full disk ends no VM
+        }
+        run->start();
     }
     co_await blocking(pool, [this, &alive] {
         auto owned = [this](std::uint32_t job) { return find(job) != nullptr; };
@@ -193,6 +221,13 @@ Task<void> Daemon::recover() {
 
 int serve(const Options& options) {
     ::signal(SIGPIPE, SIG_IGN);
+    // Every client and every VM takes descriptors; the usual soft limit, 1024, is one user's
+    // clients.
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
     asio::io_context io(1);
     auto config =
         options.config_file.empty() ? config::load_default() : config::load(options.config_file);
@@ -206,7 +241,7 @@ int serve(const Options& options) {
     remote.listen();
     network::prepare_node(daemon.config.network.vxlan_port);
 
-    auto clients = std::make_shared<int>(0);
+    auto clients = std::make_shared<std::map<uid_t, int>>();
     auto serve_all = [&]() -> Task<void> {
         co_await daemon.recover();
         asio::co_spawn(io, daemon.probe_acceleration(), asio::detached);

@@ -234,10 +234,8 @@ nlohmann::json Run::status() const {
 
 Task<void> Run::tear_down() {
     auto self = shared_from_this();
-    if (tearing_) {
-        while (!gone_) co_await changed_.wait();
-        co_return;
-    }
+    while (tearing_) co_await changed_.wait();
+    if (gone_) co_return;
     tearing_ = stopping_ = true;
     spdlog::info("job {}: removing everything of this run", name());
     for (auto& vm : vms_)
@@ -249,12 +247,16 @@ Task<void> Run::tear_down() {
     // What is booting sees `stopping` at its next step; only then is it certain that nothing new
     // appears.
     while (busy_ > 0) co_await changed_.wait();
-    auto attempt = [&](const char* what, auto action) -> Task<void> {
+    std::string fault;
+    auto attempt = [&](const char* what, auto action) -> Task<bool> {
         try {
             co_await blocking(daemon_.pool, action);
+            co_return true;
         } catch (const std::exception& error) {
             spdlog::error("job {}: removing {}: {}", name(), what, error.what());
+            if (fault.empty()) fault = fmt::format("removing {}: {}", what, error.what());
         }
+        co_return false;
     };
     std::uint32_t vm_count = static_cast<std::uint32_t>(vms_.size());
     for (std::uint32_t i = 0; i < vm_count; ++i) {
@@ -262,8 +264,21 @@ Task<void> Run::tear_down() {
         co_await attempt("a VM", [this, &domain] { daemon_.hypervisor->destroy(domain); });
         if (vms_[i]->console) vms_[i]->console->close();
     }
+    if (cgroup_) {
+        // Without libvirtd this ends the VMs as well.
+        auto of_vms = std::exchange(fault, {});
+        if (!co_await attempt("the cgroup leaf", [this] { vm::remove_leaf(*cgroup_); }) &&
+            !of_vms.empty())
+            fault = of_vms;
+    }
     co_await attempt("the network", [this] { network::remove(job()); });
-    if (cgroup_) co_await attempt("the cgroup leaf", [this] { vm::remove_leaf(*cgroup_); });
+    tearing_ = false;
+    if (!fault.empty()) {
+        // The run and its folder stay, so that the epilog, or the next daemon, tries again.
+        changed_.notify_all();
+        throw Error("job {}: {}", name(), fault);
+    }
+    tearing_ = true;
     co_await attempt("the job's folder", [this] { os::remove_tree(folder_); });
     auto newest = daemon_.find(job().id);
     if (!newest || newest.get() == this)
@@ -271,6 +286,7 @@ Task<void> Run::tear_down() {
                          [this] { os::remove_tree(fmt::format("/run/holon/jobs/{}", job().id)); });
     daemon_.remove(job());
     gone_ = true;
+    tearing_ = false;
     changed_.notify_all();
     spdlog::info("job {}: nothing is left on this node", name());
 }

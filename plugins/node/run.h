@@ -70,11 +70,14 @@ class Run : public std::enable_shared_from_this<Run> {
 
     // Puts the run on disk; after that it survives the daemon.
     void create_on_disk();
+    void publish() const;           // /run/holon/jobs/<id>, which the step hooks read
     void start();                   // boots, or goes on booting, in the background
     void set_container(pid_t pid);  // a process of Slurm's extern step
     bool container_alive() const;
+    bool host_rebooted() const { return host_rebooted_; }
     void domain_ended(const vm::Ended& ended);
-    Task<void> tear_down();  // returns when nothing is left; may be called more than once
+    // Returns when nothing is left, throws where something cannot be removed; may be called again.
+    Task<void> tear_down();
 
     const Prolog& prolog() const { return prolog_; }
     plan::Job job() const { return prolog_.job; }
@@ -119,6 +122,7 @@ class Run : public std::enable_shared_from_this<Run> {
     std::optional<vm::JobCgroup> cgroup_;
     pid_t container_pid_ = 0;
     std::uint64_t container_start_ = 0;  // of that pid, so that a reused pid is not taken for it
+    bool host_rebooted_ = false;         // since the run was saved: nothing of it lives
     std::uint64_t oom_kills_before_ = 0;
     std::optional<plan::Plan> plan_;
     std::vector<std::unique_ptr<LocalVm>> vms_;
@@ -144,7 +148,6 @@ class Run : public std::enable_shared_from_this<Run> {
     void vm_failed(LocalVm& vm, const std::string& reason);
     Task<void> save();
     std::string to_json() const;
-    void publish() const;  // /run/holon/jobs/<id>, which the step hooks read
     void phase(const std::string& text);
 };
 

@@ -47,6 +47,22 @@ std::string group_name(gid_t gid) {
     return found ? std::string(entry.gr_name) : fmt::format("g{}", gid);
 }
 
+// When a process started, in the kernel's ticks; nullopt where there is none of that pid.
+std::optional<std::uint64_t> start_of(pid_t pid) {
+    std::optional<std::string> stat;
+    try {
+        stat = os::read_file_if_exists(fmt::format("/proc/{}/stat", pid));
+    } catch (const Error&) {
+        // it ended between open and read
+    }
+    // Field 22 (starttime), counted after the command's closing parenthesis: proc(5).
+    size_t at = stat ? stat->rfind(')') : std::string::npos;
+    for (int field = 2; field < 22 && at != std::string::npos; ++field)
+        at = stat->find(' ', at + 1);
+    if (at == std::string::npos) return std::nullopt;
+    return std::strtoull(stat->c_str() + at, nullptr, 10);
+}
+
 std::string random_hex(size_t bytes) {
     std::string raw(bytes, '\0'), text;
     if (::getrandom(raw.data(), bytes, 0) != static_cast<ssize_t>(bytes))
@@ -58,6 +74,10 @@ std::string random_hex(size_t bytes) {
 }  // namespace
 
 void Run::start() {
+    if (!is_head())
+        asio::co_spawn(daemon_.io, node::report_to_head(daemon_, shared_from_this()),
+                       asio::detached);
+    if (failed()) return;
     ++busy_;
     asio::co_spawn(
         daemon_.io,
@@ -67,9 +87,6 @@ void Run::start() {
             self->changed_.notify_all();
         },
         asio::detached);
-    if (!is_head())
-        asio::co_spawn(daemon_.io, node::report_to_head(daemon_, shared_from_this()),
-                       asio::detached);
 }
 
 Task<void> Run::boot() {
@@ -110,8 +127,11 @@ Task<void> Run::boot() {
                     }
                     // When QEMU died, libvirt's event tells why, and better than a closed channel
                     // does.
-                    if (!fault.empty() && one->channel && !one->channel->open() && !self->failed())
-                        co_await self->changed_.wait(Clock::now() + std::chrono::seconds(2));
+                    auto until = Clock::now() + std::chrono::seconds(4);
+                    if (!fault.empty() && one->channel && !one->channel->open())
+                        while (one->state != VmState::failed && !self->stopping_ &&
+                               co_await self->changed_.wait(until)) {
+                        }
                     if (!fault.empty()) self->vm_failed(*one, fault);
                     --left;
                     self->changed_.notify_all();
@@ -128,27 +148,13 @@ void Run::set_container(pid_t pid) {
     if (cgroup_ && container_alive()) return;
     cgroup_ = vm::find_job_cgroup(pid, job().id);
     container_pid_ = pid;
-    auto stat = os::read_file_if_exists(fmt::format("/proc/{}/stat", pid));
-    // Field 22 (starttime), counted after the command's closing parenthesis: proc(5).
-    if (stat) {
-        size_t at = stat->rfind(')');
-        for (int field = 2; field < 22 && at != std::string::npos; ++field)
-            at = stat->find(' ', at + 1);
-        if (at != std::string::npos)
-            container_start_ = std::strtoull(stat->c_str() + at, nullptr, 10);
-    }
+    container_start_ = start_of(pid).value_or(0);
     changed_.notify_all();
 }
 
 bool Run::container_alive() const {
-    if (container_pid_ == 0) return false;
-    auto stat = os::read_file_if_exists(fmt::format("/proc/{}/stat", container_pid_));
-    if (!stat) return false;
-    size_t at = stat->rfind(')');
-    for (int field = 2; field < 22 && at != std::string::npos; ++field)
-        at = stat->find(' ', at + 1);
-    return at != std::string::npos &&
-           std::strtoull(stat->c_str() + at, nullptr, 10) == container_start_;
+    return container_pid_ != 0 && container_start_ != 0 &&
+           start_of(container_pid_) == container_start_;
 }
 
 Task<void> Run::wait_for_container() {

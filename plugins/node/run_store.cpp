@@ -46,7 +46,6 @@ void Run::create_on_disk() {
     make_folder(folder_ / "sock", 0700, 0, 0);
     make_folder(folder_ / "disks", 0700, prolog_.uid, prolog_.gid);
     os::write_file_atomically(folder_ / "run.json", to_json(), 0600);
-    publish();
 }
 
 void Run::publish() const {
@@ -153,7 +152,10 @@ std::shared_ptr<Run> Run::load(Daemon& daemon, const std::filesystem::path& fold
                 }
     }
     // After a reboot of the host nothing of the run can be alive, whatever pids say.
-    if (json.at("host_boot_id") != host_boot_id()) run->container_pid_ = 0;
+    if (json.at("host_boot_id") != host_boot_id()) {
+        run->container_pid_ = 0;
+        run->host_rebooted_ = true;
+    }
     return run;
 }
 

@@ -2,6 +2,7 @@
 #include "plugins/node/session.h"
 
 #include "plugins/os/error.h"
+#include "plugins/rpc/rpc.h"
 
 namespace holon::node {
 namespace {
@@ -69,7 +70,7 @@ void Session::from_client(const channel::Frame& frame) {
         case Type::open: {
             auto text = open_.add(frame);
             if (!text) return;
-            auto request = nlohmann::json::parse(*text, nullptr, false);
+            auto request = rpc::parse(*text);
             if (!request.is_object()) throw Error("an open request that is not a JSON object");
             request["uid"] = user_.uid;
             request["gid"] = user_.gid;

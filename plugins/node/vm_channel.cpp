@@ -5,6 +5,7 @@
 
 #include "plugins/node/console.h"
 #include "plugins/os/error.h"
+#include "plugins/rpc/rpc.h"
 
 namespace holon::node {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr size_t queue_limit = 1u << 20;
 
 nlohmann::json parse_guest_json(const std::string& text) {
-    auto json = nlohmann::json::parse(text, nullptr, false);
+    auto json = rpc::parse(text);
     return json.is_object() ? json : nlohmann::json::object();
 }
 

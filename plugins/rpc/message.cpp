@@ -25,4 +25,15 @@ bool unframe(std::string& buffer, std::string& message) {
     return true;
 }
 
+nlohmann::json parse(std::string_view text) {
+    constexpr int deepest = 32;
+    bool too_deep = false;
+    auto watch = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+        too_deep = too_deep || depth > deepest;
+        return !too_deep;
+    };
+    auto json = nlohmann::json::parse(text, watch, false);
+    return too_deep ? nlohmann::json(nlohmann::json::value_t::discarded) : json;
+}
+
 }  // namespace holon::rpc

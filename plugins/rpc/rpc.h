@@ -45,6 +45,11 @@ std::string frame(std::string_view json);
 // max_message.
 bool unframe(std::string& buffer, std::string& message);
 
+// JSON from someone who is not trusted, as nlohmann::json::parse: discarded where it is none or is
+// nested deeper than any honest message. (Copying and writing JSON recurse; a megabyte of brackets
+// would end the daemon.)
+nlohmann::json parse(std::string_view text);
+
 // MUNGE sealing. open() returns the sender's uid; both throw Error with libmunge's words.
 std::string seal(std::string_view text, uid_t only_for);
 std::string seal(std::string_view text);
