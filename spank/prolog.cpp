@@ -85,7 +85,9 @@ int prolog(spank_t sp) {
         client.call(request, budget);
     } catch (const std::exception& error) {
         slurm_error("holon: job %u: %s", job, error.what());
-        record_failure(job, fmt::format("{}: {}", node, error.what()));
+        // Without the record the steps would take the job for an ordinary one and run it on the
+        // host. Where it cannot be written the node is at fault.
+        if (!record_failure(job, fmt::format("{}: {}", node, error.what()))) return -1;
     }
     return 0;
 }
