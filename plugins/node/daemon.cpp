@@ -168,6 +168,12 @@ Task<void> Daemon::recover() {
         if (!has_domain && !run->container_alive() && !early) dead.push_back(run);
     }
     for (auto& run : dead) {
+        // Slurm may not have noticed a short absence; the rest of the job must not go on without
+        // its VMs.
+        if (!run->is_head()) {
+            run->fail(fmt::format("{}: its VMs ended with the node", run->prolog().node));
+            co_await report_end_to_head(*this, run);
+        }
         try {
             co_await run->tear_down();
         } catch (const std::exception& error) {

@@ -52,6 +52,8 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<class Connection> clien
 
 // Keeps the head of RUN's job informed, as long as the run lives (peers.h has the messages).
 Task<void> report_to_head(Daemon& daemon, std::shared_ptr<Run> run);
+// Tells the head, once, that RUN has ended here although nobody asked for it.
+Task<void> report_end_to_head(Daemon& daemon, std::shared_ptr<Run> run);
 // The head's side: takes one node's reports, sends back its own view.
 Task<void> serve_peer(Daemon& daemon, std::shared_ptr<class Connection> client,
                       const nlohmann::json& hello);

@@ -53,6 +53,18 @@ Task<std::shared_ptr<Connection>> connect_to(Daemon& daemon, const std::string& 
 
 }  // namespace
 
+Task<void> report_end_to_head(Daemon& daemon, std::shared_ptr<Run> run) {
+    try {
+        auto connection = co_await connect_to(daemon, run->head());
+        co_await connection->send(run->report_to_head());
+        co_await connection->receive(Clock::now() + std::chrono::seconds(5));
+        connection->close();
+    } catch (const std::exception& error) {
+        spdlog::warn("job {}: head node {} could not be told: {}", run->name(), run->head(),
+                     error.what());
+    }
+}
+
 Task<void> report_to_head(Daemon& daemon, std::shared_ptr<Run> run) {
     auto pause = std::chrono::milliseconds(250);
     while (!run->stopping()) {

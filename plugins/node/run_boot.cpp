@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 
 #include "paths.h"
 #include "plugins/network/network.h"
@@ -256,6 +257,9 @@ Task<void> Run::boot_vm(LocalVm& local) {
             pid_t qemu = daemon_.hypervisor->create_paused(machine);
             watch.lap("create");
             vm::enter_leaf(*cgroup_, qemu);
+            // When the job is over its memory the VM is what must go: were it a small process of
+            // the step, nobody could name the VM.
+            std::ofstream(fmt::format("/proc/{}/oom_score_adj", qemu)) << 1000;
             watch.lap("cgroup");
         });
         local.started = true;
