@@ -496,7 +496,8 @@ TEST_F(GuestSession, DescendantsDieWithTheFirstProcess) {
         std::string pid, name, state;
         return !(status >> pid >> name >> state) || state == "Z";
     });
-    EXPECT_FALSE(std::filesystem::exists(cgroup + "/s-0000000000000001"));
+    // The kernel tells a moment after the last process that the cgroup is empty.
+    until([&] { return !std::filesystem::exists(cgroup + "/s-0000000000000001"); });
 }
 
 TEST_F(GuestSession, SignalsReachTheFirstProcessOrAll) {
