@@ -94,8 +94,7 @@ alice tee memory.sh >/dev/null <<'JOB'
 #!/bin/sh
 echo up
 until [ -e /tmp/go ]; do sleep 0.1; done
-dd if=/dev/zero of=/dev/shm/full bs=1M count=120 2>/dev/null
-dd if=/dev/zero of=/tmp/full bs=1M count=120 2>/dev/null
+dd if=/dev/zero of=/dev/shm/full bs=1M count=60 2>/dev/null
 echo filled
 sleep 1000
 JOB
