@@ -42,7 +42,7 @@ output=$(alice sh -c 'srun -t 2 --vm-cluster -N3 sh -c "$(cat greet.sh)"' 2>/dev
 equal "VMs on different nodes talk over the job's private network" "greetings from vm1 greetings from vm2" \
     "$(sort <<<"$output" | tr '\n' ' ' | sed 's/ $//')"
 
-job=$(submit --vm-cluster -N2 -o /shared/status.out --wrap 'while [ ! -e /tmp/end ]; do read -t 1 x < /dev/zero; done; sleep 60')
+job=$(submit --vm-cluster -N2 -o /shared/status.out --wrap 'sleep 60')
 wait_until_running "$job"
 check "holon status shows both VMs running" within 60 bash -c "$(declare -f alice); dc=$dc; alice holon status | grep -c running | grep -qx 2"
 status=$(alice holon status)
