@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <fstream>
 
 #include "paths.h"
@@ -58,6 +59,9 @@ std::optional<std::uint64_t> start_of(pid_t pid) {
     }
     // Field 22 (starttime), counted after the command's closing parenthesis: proc(5).
     size_t at = stat ? stat->rfind(')') : std::string::npos;
+    // Dead, though init has not collected it yet: Slurm's epilog may be faster than init.
+    if (at != std::string::npos && at + 2 < stat->size() && std::strchr("ZX", (*stat)[at + 2]))
+        return std::nullopt;
     for (int field = 2; field < 22 && at != std::string::npos; ++field)
         at = stat->find(' ', at + 1);
     if (at == std::string::npos) return std::nullopt;
