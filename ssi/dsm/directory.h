@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What the home remembers: who has each page, who waits for it, which ranges are being discarded or
+// gathered, and who reads or writes in ascending order. The rules that change it are in home.h.
+#pragma once
+
+#include "ssi/dsm/table.h"
+#include "ssi/dsm/types.h"
+
+namespace holon::ssi::dsm {
+
+/// Who has a page. unknown: the directory was never asked; it looks whether the page is at home.
+enum class Holding : std::uint8_t { unknown = 0, untouched = 1, shared = 2, exclusive = 3 };
+
+/// One page in the directory. It says what every node will have once all frames on the way to it
+/// have arrived; requests are judged by this, never by what they claim. Invariants: exclusive names
+/// exactly one node; shared always includes the home, so data is at home or at one known node.
+struct DirectoryEntry {
+    std::uint64_t nodes : 32;
+    std::uint64_t holding : 2;
+    std::uint64_t migratory : 1;
+    std::uint64_t doubt : 2;        ///< evidence still wanted before the page is migratory (again)
+    std::uint64_t last_writer : 5;  ///< valid if `written`
+    std::uint64_t written : 1;
+    std::uint64_t record : 16;  ///< the Transaction of a busy page; 0: none
+};
+static_assert(sizeof(DirectoryEntry) == 8);
+
+/// Something that somebody wants done to a page.
+struct Work {
+    std::uint8_t node;
+    Mode mode : 1;
+    std::uint8_t gather : 4;  ///< 1 + slot of the gather that wants it at home; 0: a node asks
+    bool ahead : 1;           ///< nobody asks yet: prefetch
+};
+static_assert(sizeof(Work) == 2);
+
+constexpr Work work_of(Node node, Mode mode, unsigned gather, bool ahead) {
+    Work work{};
+    work.node = static_cast<std::uint8_t>(node);
+    work.mode = mode;
+    work.gather = gather & 15;
+    work.ahead = ahead;
+    return work;
+}
+
+/// A busy page: the work in progress, whose acks it waits for, and who comes next, in order of
+/// arrival. Bounded by construction: a node waits at most once per mode, a gather once.
+struct Transaction {
+    static constexpr unsigned room = 2 * node_limit + 8;
+
+    Page page;
+    std::uint32_t acks;  ///< nodes that owe one; the home's own bit while its hold lasts
+    std::uint32_t next;  ///< the pool's
+    bool used;
+    bool active;   ///< `current` is in progress
+    bool writing;  ///< `current` ends in exclusive
+    std::uint8_t waiting;
+    Work current;
+    Work queue[room];
+
+    /// False: there is no room, which takes more requests than honest nodes have.
+    bool push(const Work& work) {
+        for (unsigned i = 0; i < waiting; ++i)
+            if (queue[i].node == work.node && queue[i].mode == work.mode &&
+                queue[i].gather == work.gather)
+                return true;
+        if (waiting == room) return false;
+        queue[waiting++] = work;
+        return true;
+    }
+    Work take(unsigned index) {
+        const Work work = queue[index];
+        --waiting;
+        for (unsigned i = index; i < waiting; ++i) queue[i] = queue[i + 1];
+        queue[waiting] = Work{};
+        return work;
+    }
+};
+
+/// A small set of ranges of pages, such as those being discarded.
+template <unsigned limit>
+class Ranges {
+  public:
+    bool add(Page first, Page last) {
+        for (auto& range : ranges_)
+            if (!range.used) {
+                range = {first, last, true};
+                ++count_;
+                return true;
+            }
+        return false;
+    }
+    bool remove(Page first, Page last) {
+        for (auto& range : ranges_)
+            if (range.used && range.first == first && range.last == last) {
+                range = {};
+                --count_;
+                return true;
+            }
+        return false;
+    }
+    bool contains(Page page) const {
+        if (count_ == 0) return false;
+        for (const auto& range : ranges_)
+            if (range.used && page >= range.first && page <= range.last) return true;
+        return false;
+    }
+
+  private:
+    friend struct Inspector;
+    struct Range {
+        Page first;
+        Page last;
+        bool used;
+    };
+    Range ranges_[limit]{};
+    unsigned count_ = 0;
+};
+
+/// A range whose pages are brought home, and from which nothing is granted to other nodes until it
+/// is released.
+struct Gather {
+    Page first;
+    Page last;
+    Page cursor;  ///< pages below it have been looked at
+    std::uint64_t token;
+    std::uint32_t outstanding;  ///< pages looked at that are not home yet
+    Mode mode;                  ///< read: at least a copy at home; write: nowhere else
+    bool used;
+    bool announced;
+};
+
+/// Who goes through memory in ascending order, seen by requests alone. A stream is a window of
+/// pages sent ahead; when the page behind the window is asked for, the window was used, and the
+/// next is twice as long.
+template <unsigned nodes, unsigned streams>
+class Streams {
+  public:
+    /// The page was asked for: how many pages behind it to send too. `used` gets the number of
+    /// pages sent ahead before that this request shows to have been used.
+    unsigned observe(Node node, Mode mode, Page page, unsigned limit, unsigned& used) {
+        used = 0;
+        if (limit == 0) return 0;
+        auto& own = streams_[node][static_cast<unsigned>(mode)];
+        for (auto& stream : own.list) {
+            if (stream.end == 0 || page < stream.begin || page > stream.end) continue;
+            if (page < stream.end) return 0;  // one that could not be sent ahead
+            used = stream.window;
+            const unsigned next = stream.window ? stream.window * 2U : first_window;
+            stream.window = static_cast<std::uint8_t>(next < limit ? next : limit);
+            stream.begin = page + 1;
+            stream.end = page + 1 + stream.window;
+            return stream.window;
+        }
+        own.list[own.victim] = {page + 1, page + 1, 0};
+        own.victim = static_cast<std::uint8_t>((own.victim + 1) % streams);
+        return 0;
+    }
+
+  private:
+    friend struct Inspector;
+    static constexpr unsigned first_window = 4;
+    struct Stream {
+        Page begin;  ///< [begin, end) was sent ahead
+        Page end;
+        std::uint8_t window;
+    };
+    struct PerMode {
+        Stream list[streams];
+        std::uint8_t victim;
+    };
+    PerMode streams_[nodes][2]{};
+};
+
+}  // namespace holon::ssi::dsm

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The protocol at home: the directory, and the home's own pages.
+#pragma once
+
+#include <bit>
+
+#include "ssi/dsm/directory.h"
+#include "ssi/dsm/replica.h"
+
+namespace holon::ssi::dsm {
+
+/// What the pages of a discarded range are afterwards. `unknown`: the directory looks whether they
+/// are at home when somebody asks (right after anything); `untouched`: they are known to be zeros.
+enum class Afterwards : std::uint8_t { unknown, untouched };
+
+/// What becomes of requests that came while a range was being discarded. `serve`: the range is
+/// still mapped everywhere (madvise). `drop`: it is not; who faults there is woken by the runtime.
+enum class Held : std::uint8_t { serve, drop };
+
+/// The home of one object: decides who may have which page, and is a node itself.
+///
+/// Requests for a page are served one after the other. To serve one, whoever must give up something
+/// is commanded to, and the grant goes out when the last ack is in; meanwhile the page is busy and
+/// further requests queue. Invariants: (1) at most one node can store to a page, and while one can,
+/// no other can read it; (2) a new owner gets what the last owner wrote; (3) every request is
+/// answered by a grant, or is stale because one is on its way. The home's own copy is changed by
+/// direct calls, last of all, when every other ack is in: its contents are then the contents.
+///
+/// A frame never makes it misbehave: what the protocol forbids is returned as a Status, and the
+/// runtime then ends the link.
+template <HomePort Port, class Shape = Shape>
+class Home {
+  public:
+    constexpr explicit Home(Port port, const Config& config = {})
+        : port_(port), config_(config), replica_(config) {}
+
+    // --- faults, frames, time
+
+    /// A thread at home faulted. It is woken before this returns, or by a later call.
+    [[nodiscard]] Status fault(Page page, Mode mode, std::uint64_t now) {
+        typename Replica<Port, Shape>::Need need;
+        if (note(replica_.fault(port_, page, mode, need)) &&
+            need != Replica<Port, Shape>::Need::nothing)
+            request(home_node, page, mode, now);
+        return finish_call(now);
+    }
+
+    /// A frame of type request or ack from another node, with frame.length bytes of payload.
+    [[nodiscard]] Status receive(Node from, const wire::Frame& frame, const std::byte* payload,
+                                 std::uint64_t now) {
+        if (from == home_node || from >= Shape::nodes) return Status::bad_node;
+        if (!names_page(frame)) return Status::bad_address;
+        if (frame.type == wire::Type::request) {
+            if (frame.length != 0) return Status::bad_length;
+            if (frame.flags != 0 || frame.b > 1) return Status::bad_flags;
+            request(from, page_of(frame.a), frame.b ? Mode::write : Mode::read, now);
+            return finish_call(now);
+        }
+        if (frame.type != wire::Type::ack) return Status::unknown_type;
+        if (frame.flags & ~(wire::ack_clean | wire::ack_absent) || frame.b != 0)
+            return Status::bad_flags;
+        if (frame.length != 0 && frame.length != page_size) return Status::bad_length;
+        const Status status =
+            ack(from, page_of(frame.a), frame.flags, frame.length ? payload : nullptr, now);
+        return status == Status::ok ? finish_call(now) : status;
+    }
+
+    /// Goes on with what waited for the minimum hold of the home's own pages.
+    [[nodiscard]] Status tick(std::uint64_t now) {
+        Page page;
+        Answer answer;
+        while (replica_.expire(port_, now, page, answer)) {
+            Entry* entry = table_.find(page);
+            if (!entry || !entry->record) continue;
+            Transaction& record = records_.at(entry->record);
+            record.acks &= ~bit(home_node);
+            if (discarding_.contains(page)) continue;
+            finish(*entry, record, answer, answer.data ? port_.buffer() : nullptr, now);
+            pump(page, now);
+        }
+        return finish_call(now);
+    }
+    std::uint64_t next_deadline() const { return replica_.next_deadline(); }
+
+    // --- ranges; [first, last] with last included
+
+    /// 1. From now on nothing in the range is granted. Then the runtime sends unmap or discard to
+    /// every node, and every node forgets the range and answers done.
+    [[nodiscard]] Status begin_discard(Page first, Page last) {
+        if (last < first || last >= page_limit) return Status::bad_address;
+        if (!discarding_.add(first, last)) return Status::too_many_ranges;
+        for_records(first, last, [this](Transaction& record, std::uint32_t) {
+            while (record.waiting) forget(record.take(0));
+            if (record.active) forget(record.current);
+            record.current = {};
+        });
+        return Status::ok;
+    }
+    /// 2. The home's own node forgets the range (at any time between 1 and 3). As on other nodes,
+    /// the runtime gives the memory up and wakes the range itself.
+    void discard(Page first, Page last) { replica_.discard(port_, first, last); }
+    /// 3. Every node has answered done. The same range as in 1.
+    [[nodiscard]] Status finish_discard(Page first, Page last, Afterwards afterwards, Held held,
+                                        std::uint64_t now) {
+        if (!discarding_.remove(first, last)) return Status::bad_address;
+        if (afterwards == Afterwards::untouched) {
+            Page page = first;
+            for (Entry* entry; (entry = table_.next(page, last)); ++page) {
+                const bool known = entry->holding != bits(Holding::unknown);
+                *entry = {};
+                if (known) entry->holding = bits(Holding::untouched);
+            }
+        } else {
+            table_.erase(port_, first, last);
+        }
+        for_records(first, last, [&](Transaction& record, std::uint32_t number) {
+            record.active = false;
+            record.acks = 0;
+            if (held == Held::drop)
+                while (record.waiting) forget(record.take(0));
+            Entry* entry = record.waiting ? make(record.page) : nullptr;
+            if (!entry) {
+                records_.give(number);
+                return;
+            }
+            entry->record = number & 0xffff;
+            pump(record.page, now);
+        });
+        return finish_call(now);
+    }
+
+    /// Brings home what other nodes have of the range: Mode::read: every page is at least readable
+    /// at home (fork); Mode::write: nobody else has any (mremap). Other nodes are granted nothing
+    /// in the range until release(); the home is. port.gathered(token) tells when it is done,
+    /// perhaps from inside this call. Gathers do not overlap each other or a discard.
+    [[nodiscard]] Status gather(Page first, Page last, Mode mode, std::uint64_t token,
+                                std::uint64_t now) {
+        if (last < first || last >= page_limit) return Status::bad_address;
+        for (auto& gather : gathers_) {
+            if (gather.used) continue;
+            gather = {first, last, first, token, 0, mode, true, false};
+            ++gathering_;
+            return finish_call(now);
+        }
+        return Status::too_many_ranges;
+    }
+    [[nodiscard]] Status release(Page first, Page last, std::uint64_t now) {
+        for (auto& gather : gathers_) {
+            if (!gather.used || gather.first != first || gather.last != last) continue;
+            gather = {};
+            --gathering_;
+            for_records(first, last,
+                        [&](Transaction& record, std::uint32_t) { pump(record.page, now); });
+            return finish_call(now);
+        }
+        return Status::bad_address;
+    }
+
+    // --- to look at
+
+    PageState state(Page page) const { return replica_.state(page); }
+    /// Nodes that have, or are about to have, the page, one bit each.
+    std::uint32_t holders(Page page) const {
+        const Entry* entry = page < page_limit ? table_.find(page) : nullptr;
+        return entry ? static_cast<std::uint32_t>(entry->nodes) : 0;
+    }
+    const Counters& counters() const { return replica_.counters; }
+    Port& port() { return port_; }
+
+  private:
+    friend struct Inspector;
+    using Entry = DirectoryEntry;
+
+    static constexpr std::uint32_t bit(Node node) { return 1U << node; }
+    static constexpr std::uint64_t bits(Holding holding) {
+        return static_cast<std::uint64_t>(holding);
+    }
+    static bool is(const Entry& entry, Holding holding) { return entry.holding == bits(holding); }
+    static Node owner(const Entry& entry) {
+        return static_cast<Node>(std::countr_zero(static_cast<std::uint32_t>(entry.nodes)));
+    }
+
+    // --- requests
+
+    void request(Node node, Page page, Mode mode, std::uint64_t now) {
+        ++replica_.counters.requests;
+        if (node != home_node && !mapped(page)) {
+            ++replica_.counters.stray_requests;
+            return;
+        }
+        Entry* entry = make(page);
+        if (!entry) return;
+        const bool open = !closed(page, node);
+        if (open && is(*entry, Holding::unknown)) resolve(*entry, page);
+        const bool untouched = is(*entry, Holding::untouched);
+        const auto nodes = static_cast<std::uint32_t>(entry->nodes);
+        if (!submit(*entry, page, work_of(node, mode, 0, false), now)) return;
+        if (open && !untouched) look_ahead(node, page, mode, nodes, now);
+    }
+
+    /// Puts work behind what the page is busy with, and goes on with whatever can be done.
+    bool submit(Entry& entry, Page page, const Work& work, std::uint64_t now) {
+        if (!entry.record) {
+            const std::uint32_t number = records_.take(port_);
+            if (!number) return work.ahead ? false : note(Status::too_many_requests);
+            entry.record = number & 0xffff;
+            records_.at(number).page = page;
+            records_.at(number).used = true;
+        }
+        if (!records_.at(entry.record).push(work)) return note(Status::too_many_requests);
+        pump(page, now);
+        return true;
+    }
+
+    /// Serves who waits for the page, one after the other, until an ack must be waited for.
+    void pump(Page page, std::uint64_t now) {
+        Entry* entry = table_.find(page);
+        if (!entry || !entry->record) return;
+        Transaction& record = records_.at(entry->record);
+        if (discarding_.contains(page)) return;
+        const bool home_only = gathered(page);
+        while (!record.active) {
+            unsigned index = 0;
+            while (home_only && index < record.waiting && record.queue[index].node != home_node)
+                ++index;
+            if (index >= record.waiting) break;
+            start(*entry, record, record.take(index), now);
+        }
+        if (record.active || record.waiting) return;
+        records_.give(entry->record);
+        entry->record = 0;
+    }
+
+    void start(Entry& entry, Transaction& record, const Work& work, std::uint64_t now) {
+        const Page page = record.page;
+        if (is(entry, Holding::unknown)) resolve(entry, page);
+        if (satisfied(entry, work)) {
+            if (!work.gather && !work.ahead) ++replica_.counters.stale_requests;
+            if (work.node == home_node) replica_.satisfied(port_, page);
+            forget(work);
+            return;
+        }
+        if (is(entry, Holding::untouched)) {
+            first_touch(entry, page, work.node, now);
+            return;
+        }
+        const bool promote = work.mode == Mode::read && entry.migratory && !work.gather &&
+                             is(entry, Holding::exclusive);
+        record.current = work;
+        record.active = true;
+        record.writing = work.mode == Mode::write || promote;
+        record.acks = 0;
+        if (promote) ++replica_.counters.migratory;
+        const auto others =
+            static_cast<std::uint32_t>(entry.nodes) & ~bit(home_node) & ~bit(work.node);
+        if (is(entry, Holding::exclusive)) {
+            if (others)
+                command(owner(entry), page, record.writing ? Command::recall : Command::downgrade);
+            record.acks = others;
+        } else if (record.writing) {
+            for (std::uint32_t left = others; left; left &= left - 1)
+                command(static_cast<Node>(std::countr_zero(left)), page, Command::invalidate);
+            record.acks = others;
+        }
+        if (!record.acks) settle(entry, record, now);
+    }
+
+    Status ack(Node node, Page page, unsigned flags, const std::byte* data, std::uint64_t now) {
+        Entry* entry = table_.find(page);
+        if (!entry || !entry->record) return Status::ack_without_command;
+        Transaction& record = records_.at(entry->record);
+        if (!record.active || !(record.acks & bit(node))) return Status::ack_without_command;
+        const bool owed = is(*entry, Holding::exclusive);
+        if (owed && !data) return Status::data_missing;
+        if (!owed && data) return Status::data_unexpected;
+        record.acks &= ~bit(node);
+        if (record.acks || discarding_.contains(page)) return Status::ok;
+        if (owed)
+            finish(*entry, record, {.data = true, .clean = (flags & wire::ack_clean) != 0}, data,
+                   now);
+        else
+            settle(*entry, record, now);
+        pump(page, now);
+        return Status::ok;
+    }
+
+    /// Every other node has answered: now the home's own page, and then the grant.
+    void settle(Entry& entry, Transaction& record, std::uint64_t now) {
+        const Node node = record.current.node;
+        Answer answer;
+        if (node == home_node) {
+            finish(entry, record, answer, nullptr, now);
+            return;
+        }
+        if (is(entry, Holding::shared) && !record.writing) {
+            port_.copy(record.page, 1, port_.buffer());
+            finish(entry, record, answer, port_.buffer(), now);
+            return;
+        }
+        const bool wants_data = !(is(entry, Holding::shared) && entry.nodes & bit(node));
+        const Command command = !record.writing ? Command::downgrade
+                                : wants_data    ? Command::recall
+                                                : Command::invalidate;
+        if (!note(replica_.command(port_, record.page, command, now, answer))) return;
+        if (answer.absent || (!answer.deferred && wants_data != answer.data)) {
+            note(Status::inconsistent);
+            return;
+        }
+        record.acks = answer.deferred ? bit(home_node) : 0;
+        if (!answer.deferred)
+            finish(entry, record, answer, answer.data ? port_.buffer() : nullptr, now);
+    }
+
+    /// Everybody has given up what stood in the way: the page changes hands.
+    void finish(Entry& entry, Transaction& record, const Answer& answer, const std::byte* data,
+                std::uint64_t now) {
+        const Work work = record.current;
+        const Page page = record.page;
+        const bool had_copy = is(entry, Holding::shared) && entry.nodes & bit(work.node);
+        record.active = false;
+        record.current = {};
+        if (answer.clean && entry.migratory) {
+            entry.migratory = 0;
+            if (entry.doubt < 3) entry.doubt = (entry.doubt + 1) & 3;
+            ++replica_.counters.unmigrated;
+        }
+        if (work.ahead) ++replica_.counters.prefetched;
+        if (record.writing) {
+            if (!work.gather) learn(entry, work.node);
+            const bool watch = work.mode == Mode::read;
+            entry.holding = bits(Holding::exclusive);
+            entry.nodes = bit(work.node);
+            give(work.node, page, 1,
+                 wire::grant_writable | (had_copy ? wire::grant_upgrade : wire::grant_data) |
+                     (watch && data ? unsigned{wire::grant_migratory} : 0U),
+                 had_copy ? nullptr : data, now);
+        } else {
+            const bool home_lacks_it = !(entry.nodes & bit(home_node));
+            entry.holding = bits(Holding::shared);
+            entry.nodes = (entry.nodes | bit(home_node) | bit(work.node)) & 0xffff'ffffU;
+            if (home_lacks_it && work.node != home_node)
+                note(replica_.grant(port_, page, 1, wire::grant_data, data, now));
+            give(work.node, page, 1, wire::grant_data, data, now);
+        }
+        forget(work);
+    }
+
+    void forget(const Work& work) {
+        if (work.gather) --gathers_[work.gather - 1].outstanding;
+    }
+
+    /// Whether the node has, or is about to have, what the work is for.
+    static bool satisfied(const Entry& entry, const Work& work) {
+        if (is(entry, Holding::untouched)) return work.gather || work.ahead;
+        if (is(entry, Holding::shared))
+            return work.mode == Mode::read && entry.nodes & bit(work.node);
+        return entry.nodes == bit(work.node);
+    }
+
+    /// A page that a node read and then wrote, after another node had done the same, wanders.
+    void learn(Entry& entry, Node node) {
+        if (is(entry, Holding::shared) && entry.nodes & bit(node)) {
+            const auto others =
+                static_cast<std::uint32_t>(entry.nodes) & ~bit(home_node) & ~bit(node);
+            const bool wanders = entry.written && entry.last_writer != node &&
+                                 !(others & ~bit(static_cast<Node>(entry.last_writer)));
+            if (!wanders)
+                entry.migratory = 0;
+            else if (entry.doubt)
+                entry.doubt = (entry.doubt - 1) & 3;
+            else
+                entry.migratory = config_.migratory;
+        }
+        entry.written = 1;
+        entry.last_writer = node & 31;
+    }
+
+    // --- towards the nodes
+
+    void command(Node node, Page page, Command command) {
+        if (command == Command::invalidate) ++replica_.counters.invalidations;
+        if (command == Command::downgrade) ++replica_.counters.downgrades;
+        if (command == Command::recall) ++replica_.counters.recalls;
+        const auto type = command == Command::invalidate  ? wire::Type::invalidate
+                          : command == Command::downgrade ? wire::Type::downgrade
+                                                          : wire::Type::recall;
+        port_.send(node, make_frame(type, page, 0, 0, 0), nullptr);
+    }
+
+    void give(Node node, Page page, unsigned count, unsigned flags, const std::byte* data,
+              std::uint64_t now) {
+        if (flags & wire::grant_upgrade) ++replica_.counters.upgrades;
+        if ((flags & wire::grant_data) && !data) {
+            note(Status::inconsistent);
+            return;
+        }
+        if (node == home_node) {
+            note(replica_.grant(port_, page, count, flags, data, now));
+            return;
+        }
+        const std::size_t length = data ? count * page_size : 0;
+        replica_.counters.grants += count;
+        replica_.counters.bytes += length;
+        port_.send(node, make_frame(wire::Type::grant, page, count, flags, length), data);
+    }
+
+    /// Nobody has the page: the node gets it, and its untouched neighbours with it.
+    void first_touch(Entry& entry, Page page, Node node, std::uint64_t now) {
+        take_untouched(entry, node);
+        Page first = page;
+        Page end = page + 1;
+        if (config_.first_touch > 1) {
+            const unsigned most = config_.first_touch < max_run ? config_.first_touch : max_run;
+            const Mapping around = port_.mapping(page);
+            const Page block = page - page % most;
+            while (first > block && first > around.first && touch_too(first - 1, node)) --first;
+            while (end < block + most && end < around.end && touch_too(end, node)) ++end;
+        }
+        replica_.counters.first_touched += end - first;
+        give(node, first, static_cast<unsigned>(end - first), wire::grant_writable, nullptr, now);
+    }
+    bool touch_too(Page page, Node node) {
+        if (closed(page, node)) return false;
+        Entry* entry = make(page);
+        if (!entry || entry->record) return false;
+        if (is(*entry, Holding::unknown)) resolve(*entry, page);
+        if (!is(*entry, Holding::untouched)) return false;
+        take_untouched(*entry, node);
+        return true;
+    }
+    static void take_untouched(Entry& entry, Node node) {
+        entry.holding = bits(Holding::exclusive);
+        entry.nodes = bit(node);
+        entry.written = 1;
+        entry.last_writer = node & 31;
+    }
+
+    /// Sends pages ahead of who goes through memory in ascending order. Of pages to be written only
+    /// those are taken from others that were where the page asked for was.
+    void look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes, std::uint64_t now) {
+        const unsigned limit =
+            mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
+        unsigned used;
+        const unsigned count = streams_.observe(node, mode, page, limit < 128 ? limit : 128, used);
+        replica_.counters.prefetch_hits += used;
+        if (!count) return;
+        const Mapping around = port_.mapping(page);
+        for (Page each = page + 1; each < around.end && each <= page + count; ++each) {
+            if (closed(each, node)) return;
+            Entry* entry = make(each);
+            if (!entry) return;
+            if (entry->record) continue;
+            if (is(*entry, Holding::unknown)) resolve(*entry, each);
+            const Work work = work_of(node, mode, 0, true);
+            if (satisfied(*entry, work) || entry->migratory) continue;
+            if (mode == Mode::write && entry->nodes != nodes) continue;
+            if (!submit(*entry, each, work, now)) return;
+        }
+    }
+
+    // --- the directory's own
+
+    Entry* make(Page page) {
+        Entry* entry = table_.make(port_, page);
+        if (!entry) note(Status::out_of_memory);
+        return entry;
+    }
+
+    void resolve(Entry& entry, Page page) {
+        if (!port_.home_has(page)) {
+            entry.holding = bits(Holding::untouched);
+            return;
+        }
+        take_untouched(entry, home_node);
+        note(replica_.adopt(port_, page));
+    }
+
+    bool mapped(Page page) {
+        const Mapping around = port_.mapping(page);
+        return page >= around.first && page < around.end;
+    }
+    bool gathered(Page page) const {
+        if (!gathering_) return false;
+        for (const auto& gather : gathers_)
+            if (gather.used && page >= gather.first && page <= gather.last) return true;
+        return false;
+    }
+    /// Nothing is granted to the node there now.
+    bool closed(Page page, Node node) const {
+        return discarding_.contains(page) || (node != home_node && gathered(page));
+    }
+
+    template <class F>
+    void for_records(Page first, Page last, F&& each) {
+        for (std::uint32_t number = 1; number < records_.end(); ++number) {
+            Transaction& record = records_.at(number);
+            if (record.used && record.page >= first && record.page <= last) each(record, number);
+        }
+    }
+
+    /// Asks for further pages of a gather, as many as may be on their way.
+    void advance(Gather& gather, unsigned slot, std::uint64_t now) {
+        while (gather.outstanding < Shape::gather_window) {
+            Page page = gather.cursor;
+            Entry* entry = table_.next(page, gather.last);
+            gather.cursor = entry ? page + 1 : gather.last + 1;
+            if (!entry) break;
+            const bool busy = entry->record && records_.at(entry->record).active;
+            if (!busy && at_home(*entry, gather.mode)) continue;
+            ++gather.outstanding;
+            const Work work = work_of(home_node, gather.mode, slot + 1, false);
+            if (!submit(*entry, page, work, now)) return;
+        }
+        if (gather.cursor <= gather.last || gather.outstanding) return;
+        gather.announced = true;
+        port_.gathered(gather.token);
+    }
+    static bool at_home(const Entry& entry, Mode mode) {
+        if (is(entry, Holding::unknown) || is(entry, Holding::untouched)) return true;
+        return mode == Mode::read ? entry.nodes & bit(home_node) : entry.nodes == bit(home_node);
+    }
+
+    /// The last thing in every call.
+    Status finish_call(std::uint64_t now) {
+        if (gathering_)
+            for (unsigned slot = 0; slot < Shape::gathers; ++slot)
+                if (gathers_[slot].used && !gathers_[slot].announced)
+                    advance(gathers_[slot], slot, now);
+        return status_;
+    }
+    /// Remembers the first failure that is not the fault of one frame; every later call returns it.
+    bool note(Status status) {
+        if (status_ == Status::ok) status_ = status;
+        return status == Status::ok;
+    }
+
+    Port port_;
+    Config config_;
+    Replica<Port, Shape> replica_;
+    typename Shape::template Table<Entry> table_{};
+    typename Shape::template Pool<Transaction> records_{};
+    Ranges<Shape::discards> discarding_{};
+    Gather gathers_[Shape::gathers]{};
+    unsigned gathering_ = 0;
+    Streams<Shape::nodes, Shape::streams> streams_{};
+    Status status_ = Status::ok;
+};
+
+}  // namespace holon::ssi::dsm
