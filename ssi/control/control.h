@@ -1,53 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Between a process's runtime and the daemon of its node: a Unix SOCK_SEQPACKET socket, one message per packet, each a
-// ControlMessage, descriptors beside it (SCM_RIGHTS). The daemon makes and authenticates every connection between nodes
-// and hands over the connected socket; afterwards it is not in the way of any message.
+// Between a process's runtime and the daemon of its node: a Unix SOCK_SEQPACKET socket, one message
+// per packet, each a ControlMessage, descriptors beside it (SCM_RIGHTS). The daemon makes and
+// authenticates every connection between nodes and hands over the connected socket; afterwards it
+// is not in the way of any message.
 //
-// At home the runtime connects to the abstract address in its parameters, once per process, when the process gets its
-// second thread. SO_PEERCRED tells the daemon who it is. On another node the daemon starts the body process and is the
-// other end of its control socket from the beginning.
+// At home the runtime connects to the abstract address in its parameters, once per process, when
+// the process gets its second thread. SO_PEERCRED tells the daemon who it is. On another node the
+// daemon starts the body process and is the other end of its control socket from the beginning.
 //
 // One request at a time per socket; every request is answered by its reply or by `refused`.
 #pragma once
 
 #include <cstdint>
 
-namespace holon::ssi
-{
+namespace holon::ssi {
 
-inline constexpr int max_nodes = 32; ///< node 0 is the home of every process
+inline constexpr int max_nodes = 32;  ///< node 0 is the home of every process
 
-enum class ControlType : std::uint32_t
-{
+enum class ControlType : std::uint32_t {
     // home runtime → daemon
-    hello = 1,        ///< → welcome
-    start_body = 2,   ///< node: start a body process for this process there → body_started
-    open_channel = 3, ///< node, value = any number unique in the process → channel_opened
-    pinned = 4,       ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
-    counters = 5,     ///< value = threads away from home now; no reply
-    // daemon → home runtime
-    welcome = 16,        ///< value = number of nodes, node_cpus[] filled; descriptor: /dev/userfaultfd opened
-    body_started = 17,   ///< node; descriptor: connected TCP socket, the page link to the body process's agent
-    channel_opened = 18, ///< node, value as asked; descriptor: connected TCP socket to the body process
-    refused = 19,        ///< text = why, one line
-    // daemon → body process
-    channel = 32, ///< value as asked by open_channel; descriptor: the accepted TCP socket
+    hello = 1,         ///< → welcome
+    start_body = 2,    ///< node: start a body process for this process there → body_started
+    open_channel = 3,  ///< node, value = any number unique in the process → channel_opened
+    pinned = 4,        ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
+    counters = 5,      ///< value = threads away from home now; no reply
+                   // daemon → home runtime
+    welcome =
+        16,  ///< value = number of nodes, node_cpus[] filled; descriptor: /dev/userfaultfd opened
+    body_started =
+        17,  ///< node; descriptor: connected TCP socket, the page link to the body process's agent
+    channel_opened =
+        18,        ///< node, value as asked; descriptor: connected TCP socket to the body process
+    refused = 19,  ///< text = why, one line
+                   // daemon → body process
+    channel = 32,  ///< value as asked by open_channel; descriptor: the accepted TCP socket
 };
 
-struct ControlMessage
-{
+struct ControlMessage {
     ControlType type;
     std::uint32_t node;
     std::uint64_t value;
-    std::uint32_t node_cpus[max_nodes]; ///< welcome only: CPUs of each node, virtual CPU numbers follow node by node
-    char text[128];                     ///< zero-terminated
+    std::uint32_t node_cpus[max_nodes];  ///< welcome only: CPUs of each node, virtual CPU numbers
+                                         ///< follow node by node
+    char text[128];                      ///< zero-terminated
 };
 
-/// A body process is the runtime's file, executed with argv {"ssi-body", decimal node number}, an empty environment,
-/// the program's uid, gid and groups, no_new_privs, the parameters below as descriptors, and nothing else open:
-inline constexpr int body_control_fd = 3;     ///< SOCK_SEQPACKET to the daemon
-inline constexpr int body_link_fd = 4;        ///< TCP, page link to the home's agent
-inline constexpr int body_userfaultfd_fd = 5; ///< /dev/userfaultfd, opened by the daemon
+/// A body process is the runtime's file, executed with argv {"ssi-body", decimal node number}, an
+/// empty environment, the program's uid, gid and groups, no_new_privs, the parameters below as
+/// descriptors, and nothing else open:
+inline constexpr int body_control_fd = 3;      ///< SOCK_SEQPACKET to the daemon
+inline constexpr int body_link_fd = 4;         ///< TCP, page link to the home's agent
+inline constexpr int body_userfaultfd_fd = 5;  ///< /dev/userfaultfd, opened by the daemon
 
-} // namespace holon::ssi
+}  // namespace holon::ssi

@@ -1,40 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Where the engine's runtime lies in every process it enters: one range of addresses, the same at home and on every
-// other node, which no program of ours ever sees mapped for itself. Code, data, stacks, tables and buffers of the
-// runtime are all inside, and nothing of the program is: the runtime may touch its own range while the program's
-// memory is missing, and system calls made from inside it are never intercepted.
+// Where the engine's runtime lies in every process it enters: one range of addresses, the same at
+// home and on every other node, which no program of ours ever sees mapped for itself. Code, data,
+// stacks, tables and buffers of the runtime are all inside, and nothing of the program is: the
+// runtime may touch its own range while the program's memory is missing, and system calls made from
+// inside it are never intercepted.
 //
-// The range is exactly the addresses whose upper 32 bits are 0x6000, so that a seccomp filter tells it from the rest
-// with one comparison of the instruction pointer's upper word. Nothing that Linux, glibc, Go, the JVM or the
-// sanitizers place by default lies there (PIE 0x55…–0x56…, mmap and stack below 0x7fff…, Go arenas 0xc0…).
+// The range is exactly the addresses whose upper 32 bits are 0x6000, so that a seccomp filter tells
+// it from the rest with one comparison of the instruction pointer's upper word. Nothing that Linux,
+// glibc, Go, the JVM or the sanitizers place by default lies there (PIE 0x55…–0x56…, mmap and stack
+// below 0x7fff…, Go arenas 0xc0…).
 #pragma once
 
 #include <cstdint>
 
-namespace holon::ssi::layout
-{
+namespace holon::ssi::layout {
 
 inline constexpr std::uint64_t page_size = 4096;
 
 inline constexpr std::uint64_t range_begin = 0x6000'0000'0000;
 inline constexpr std::uint64_t range_end = 0x6001'0000'0000;
 
-/// The page of parameters: struct Parameters (parameters.h), anonymous memory, written before the runtime starts.
+/// The page of parameters: struct Parameters (parameters.h), anonymous memory, written before the
+/// runtime starts.
 inline constexpr std::uint64_t parameters = range_begin;
 
-/// The vDSO that programs are given: an ELF image of the runtime's own (ssi/vdso). AT_SYSINFO_EHDR points here.
+/// The vDSO that programs are given: an ELF image of the runtime's own (ssi/vdso). AT_SYSINFO_EHDR
+/// points here.
 inline constexpr std::uint64_t vdso = range_begin + 0x1'0000;
 
-/// The runtime's ELF file is linked to begin here; its header (struct RuntimeHeader) is the first thing in it.
+/// The runtime's ELF file is linked to begin here; its header (struct RuntimeHeader) is the first
+/// thing in it.
 inline constexpr std::uint64_t image = range_begin + 0x10'0000;
 
 /// From here to range_end: memory that the runtime allocates for itself.
 inline constexpr std::uint64_t arena = range_begin + 0x1000'0000;
 
-constexpr bool in_range(std::uint64_t address)
-{
+constexpr bool in_range(std::uint64_t address) {
     return address >= range_begin && address < range_end;
 }
 
-} // namespace holon::ssi::layout
+}  // namespace holon::ssi::layout

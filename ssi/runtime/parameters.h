@@ -1,49 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the daemon tells the runtime when it puts it into a process, and what the runtime's file tells the daemon.
-// Plain structures of fixed layout: daemon and runtime are of one build (abi is compared), so no versions beyond that.
+// What the daemon tells the runtime when it puts it into a process, and what the runtime's file
+// tells the daemon. Plain structures of fixed layout: daemon and runtime are of one build (abi is
+// compared), so no versions beyond that.
 #pragma once
 
 #include <cstdint>
 
-namespace holon::ssi
-{
+namespace holon::ssi {
 
 inline constexpr std::uint32_t runtime_abi = 1;
 
-/// The first bytes of the runtime's first PT_LOAD segment (section .ssi.header). Addresses are absolute.
-struct RuntimeHeader
-{
-    std::uint64_t magic; ///< runtime_magic
-    std::uint32_t abi;   ///< runtime_abi
+/// The first bytes of the runtime's first PT_LOAD segment (section .ssi.header). Addresses are
+/// absolute.
+struct RuntimeHeader {
+    std::uint64_t magic;  ///< runtime_magic
+    std::uint32_t abi;    ///< runtime_abi
     std::uint32_t reserved;
-    std::uint64_t injected; ///< entry when injected at exec: see struct Injection
+    std::uint64_t injected;  ///< entry when injected at exec: see struct Injection
 };
-inline constexpr std::uint64_t runtime_magic = 0x31'69'73'73'6e'6c'6f'68; // "holnssi1"
+inline constexpr std::uint64_t runtime_magic = 0x31'69'73'73'6e'6c'6f'68;  // "holnssi1"
 
 /// Lies at layout::parameters.
-struct Parameters
-{
-    static constexpr std::uint32_t spread = 1;   ///< place threads round-robin over all CPUs, load or not (tests)
-    static constexpr std::uint32_t home_only = 2; ///< never leave home (the process is pinned)
+struct Parameters {
+    static constexpr std::uint32_t spread =
+        1;  ///< place threads round-robin over all CPUs, load or not (tests)
+    static constexpr std::uint32_t home_only = 2;  ///< never leave home (the process is pinned)
     static constexpr std::uint32_t no_migratory = 4;
-    static constexpr std::uint32_t trace = 8; ///< one line on fd 2 for each forwarded call (debugging the engine)
+    static constexpr std::uint32_t trace =
+        8;  ///< one line on fd 2 for each forwarded call (debugging the engine)
 
     std::uint32_t abi;
     std::uint32_t flags;
-    std::uint64_t daemon_uid; ///< whom SO_PEERCRED must show at the other end of the control socket
-    /// Abstract address of the daemon's control socket, without the leading zero byte; zero-terminated.
+    std::uint64_t
+        daemon_uid;  ///< whom SO_PEERCRED must show at the other end of the control socket
+    /// Abstract address of the daemon's control socket, without the leading zero byte;
+    /// zero-terminated.
     char control[96];
 };
 
-/// At the injected entry RDI points to this, somewhere in the loader's own code page, RSP is the stack as execve left it
-/// (argc, argv, envp, auxv), every other register is 0 as after execve. The loader has already mapped the runtime's
-/// file and the parameters' page and filled the latter.
-struct Injection
-{
-    std::uint64_t entry;       ///< where the program (or its ELF interpreter) was to start
-    std::uint64_t loader_page; ///< page-aligned start of the code the loader overwrote; MADV_DONTNEED there restores it
-    std::uint64_t loader_size; ///< bytes, whole pages
+/// At the injected entry RDI points to this, somewhere in the loader's own code page, RSP is the
+/// stack as execve left it (argc, argv, envp, auxv), every other register is 0 as after execve. The
+/// loader has already mapped the runtime's file and the parameters' page and filled the latter.
+struct Injection {
+    std::uint64_t entry;        ///< where the program (or its ELF interpreter) was to start
+    std::uint64_t loader_page;  ///< page-aligned start of the code the loader overwrote;
+                                ///< MADV_DONTNEED there restores it
+    std::uint64_t loader_size;  ///< bytes, whole pages
 };
 
-} // namespace holon::ssi
+}  // namespace holon::ssi

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/agent.h"
+
+#include <linux/userfaultfd.h>
+
+#include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/body_space.h"
+#include "ssi/runtime/clock.h"
+#include "ssi/runtime/control.h"
+#include "ssi/runtime/memory.h"
+#include "ssi/runtime/space.h"
+
+namespace holon::ssi::agent {
+namespace {
+
+struct PollFd {
+    std::int32_t fd;
+    std::int16_t events, revents;
+};
+constexpr std::int16_t poll_in = 1, poll_out = 4;
+
+struct Timespec {
+    std::int64_t seconds, nanoseconds;
+};
+
+Sequence applied_frames;
+int wake_event = -1;
+
+void take_faults() {
+    uffd_msg messages[16];
+    const long n = sys::call_with(__NR_read, process.userfault, messages, sizeof messages);
+    if (n <= 0) {
+        if (n == -sys::e_again || n == -sys::e_intr) return;
+        die("the userfaultfd is gone", n);
+    }
+    const std::uint64_t now = agent_clock();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n) / sizeof *messages; ++i) {
+        if (messages[i].event != UFFD_EVENT_PAGEFAULT) continue;
+        const auto flags = messages[i].arg.pagefault.flags;
+        const dsm::Page page = dsm::page_of(messages[i].arg.pagefault.address);
+        const auto mode = flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)
+                              ? dsm::Mode::write
+                              : dsm::Mode::read;
+        memory::check(process.home ? memory::home().fault(page, mode, now)
+                                   : memory::remote().fault(page, mode));
+    }
+}
+
+const std::byte* payload_of(const wire::Frame* frame) {
+    return frame->length ? reinterpret_cast<const std::byte*>(frame + 1) : nullptr;
+}
+
+void take_frames_at_home(unsigned node) {
+    Link& link = memory::link(node);
+    if (const long error = link.fill(); error != 0)
+        die("lost the connection to another node", error);
+    long error = 0;
+    const std::uint64_t now = agent_clock();
+    while (const wire::Frame* frame = link.next(error)) {
+        if (frame->type == wire::Type::done)
+            space::done(node, *frame);
+        else
+            memory::check(memory::home().receive(node, *frame, payload_of(frame), now));
+    }
+    if (error != 0) die("what came from another node is no frame");
+}
+
+void take_frames_in_body() {
+    Link& link = memory::link(0);
+    if (const long error = link.fill(); error != 0) {
+        // The program has ended, or its home has: nothing here is of use any more.
+        for (;;) sys::call(__NR_exit_group, 0);
+    }
+    long error = 0;
+    std::uint32_t taken = 0;
+    const std::uint64_t now = agent_clock();
+    while (const wire::Frame* frame = link.next(error)) {
+        ++taken;
+        if (static_cast<std::uint16_t>(frame->type) < 32)
+            memory::check(memory::remote().receive(*frame, payload_of(frame), now));
+        else
+            body_space::apply(*frame, payload_of(frame));
+    }
+    if (error != 0) die("what came from the home is no frame");
+    if (taken != 0) applied_frames.advance(taken);
+}
+
+/// How long to sleep at most.
+const Timespec* until(std::uint64_t deadline, Timespec& storage) {
+    if (deadline == dsm::never) return nullptr;
+    const std::uint64_t now = agent_clock();
+    const std::uint64_t left = deadline > now ? deadline - now : 0;
+    storage = {static_cast<std::int64_t>(left / 1'000'000'000),
+               static_cast<std::int64_t>(left % 1'000'000'000)};
+    return &storage;
+}
+
+std::int16_t interest(const Link& link) {
+    return static_cast<std::int16_t>((link.congested() && !process.home ? 0 : poll_in) |
+                                     (link.wants_to_send() ? poll_out : 0));
+}
+
+[[noreturn]] void run_home(void* argument) {
+    adopt(static_cast<Thread*>(argument));
+    for (;;) {
+        PollFd polled[max_nodes + 2] = {{process.userfault, poll_in, 0}, {wake_event, poll_in, 0}};
+        unsigned node_of[max_nodes + 2];
+        std::size_t count = 2;
+        Timespec storage;
+        const Timespec* timeout;
+        {
+            Holding held(memory::lock());
+            for (unsigned node = 1; node < process.nodes; ++node)
+                if (process.body_on[node]) {
+                    node_of[count] = node;
+                    polled[count++] = {memory::link(node).descriptor(),
+                                       interest(memory::link(node)), 0};
+                }
+            timeout = until(memory::home().next_deadline(), storage);
+        }
+        sys::call_with(__NR_ppoll, polled, count, timeout, 0, 0);
+        Holding held(memory::lock());
+        if (polled[1].revents != 0) {
+            std::uint64_t value;
+            sys::call_with(__NR_read, wake_event, &value, sizeof value);
+        }
+        for (std::size_t i = 2; i < count; ++i) {
+            if ((polled[i].revents & poll_out) != 0) memory::link(node_of[i]).flush();
+            if ((polled[i].revents & ~poll_out) != 0) take_frames_at_home(node_of[i]);
+        }
+        if (polled[0].revents != 0) take_faults();
+        memory::check(memory::home().tick(agent_clock()));
+    }
+}
+
+}  // namespace
+
+Sequence& applied() { return applied_frames; }
+
+bool start() {
+    const long event = sys::call(__NR_eventfd2, 0, sys::o_cloexec | sys::o_nonblock);
+    Thread* thread = new_thread();
+    if (sys::failed(event) || !thread) return false;
+    wake_event = hide_descriptor(static_cast<int>(event));
+    thread->number = ~0U;
+    const std::uint64_t all = ~0UL;
+    std::uint64_t before;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, &before, 8);
+    const long tid =
+        ssi_clone_thread(sys::clone_vm | sys::clone_fs | sys::clone_files | sys::clone_sighand |
+                             sys::clone_thread | sys::clone_sysvsem,
+                         reinterpret_cast<void*>(thread->stack_top), 0, 0, 0, run_home, thread);
+    sys::call_with(__NR_rt_sigprocmask, 2, &before, 0, 8);
+    return !sys::failed(tid);
+}
+
+void wake() {
+    const std::uint64_t one = 1;
+    sys::call_with(__NR_write, wake_event, &one, sizeof one);
+}
+
+void run_body() {
+    for (;;) {
+        Link& link = memory::link(0);
+        PollFd polled[3] = {{process.userfault, poll_in, 0}, {process.control, poll_in, 0}, {}};
+        Timespec storage;
+        const Timespec* timeout;
+        {
+            Holding held(memory::lock());
+            polled[2] = {link.descriptor(), interest(link), 0};
+            timeout = until(memory::remote().next_deadline(), storage);
+        }
+        sys::call_with(__NR_ppoll, polled, 3, timeout, 0, 0);
+        if (polled[1].revents != 0) body_space::take_channel();
+        Holding held(memory::lock());
+        if ((polled[2].revents & poll_out) != 0) link.flush();
+        if ((polled[2].revents & ~poll_out) != 0) take_frames_in_body();
+        if (polled[0].revents != 0) take_faults();
+        memory::check(memory::remote().tick(agent_clock()));
+    }
+}
+
+}  // namespace holon::ssi::agent

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The body process: an address space on another node that holds nothing but the runtime's range and
+// copies of the program's mappings, and the bodies, its threads. Their system calls do not reach
+// this kernel (Syscall User Dispatch) but this file, and from here the deputy at home.
+#include "ssi/runtime/agent.h"
+#include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/calls.h"
+#include "ssi/runtime/channel.h"
+#include "ssi/runtime/clock.h"
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/process.h"
+
+#include <linux/prctl.h>
+
+namespace holon::ssi {
+namespace {
+
+constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
+constexpr int sys_user_dispatch = 2;
+constexpr long arch_set_fs = 0x1002, arch_get_fs = 0x1003;
+
+/// The runtime's alternate stack of a body: the lower part of its block's stack, so that a signal
+/// taken in the handler of another goes below it and never onto the program's stack.
+sys::StackT runtime_stack(const Thread* thread) {
+    const std::uint64_t bottom = reinterpret_cast<std::uint64_t>(thread) + sizeof(Thread);
+    return {bottom, 0, 0, thread->stack_top - bottom};
+}
+
+/// One call to the deputy. Bytes that come back are in thread->buffer.
+struct Answer {
+    long result;
+    std::size_t bytes;
+};
+
+Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
+                  std::size_t extra_size) {
+    long error = send_frame(thread->channel, wire::Type::call, flags, 0, 0, &call, sizeof call,
+                            extra, extra_size);
+    wire::Frame frame;
+    if (error == 0)
+        error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+    if (error != 0) die("lost the connection to the program's home", error);
+    if (frame.type != wire::Type::result)
+        die("the home answered with what is no result", static_cast<long>(frame.type));
+    // What the call did to the address space must be so here before the program can find out.
+    agent::applied().wait_for(static_cast<std::uint32_t>(frame.b));
+    return {static_cast<long>(frame.a), frame.length};
+}
+
+/// read, write and their kin, with the bytes in the message: no page goes home for them.
+bool carried_call(Thread* thread, Call& call, long& result) {
+    const Carried* which = carried(call.number);
+    if (which == nullptr) return false;
+    const auto size = static_cast<std::uint64_t>(call.args[which->size]);
+    if (size == 0 || size > Thread::buffer_size - sizeof call) return false;
+    const auto address = static_cast<std::uint64_t>(call.args[which->buffer]);
+    if (which->outbound) {
+        if (copy_in(thread->buffer, address, size) != 0)
+            return false;  // the kernel at home knows what part of it, or what error
+        result = ask_deputy(thread, call, carries_bytes, thread->buffer, size).result;
+        return true;
+    }
+    const Answer answer = ask_deputy(thread, call, carries_bytes, nullptr, 0);
+    result = answer.result;
+    if (answer.bytes != 0 && copy_out(address, thread->buffer, answer.bytes) != 0)
+        result = -sys::e_fault;
+    return true;
+}
+
+long change_mask(const Call& call, sys::UContext* context) {
+    if (call.args[3] != 8) return -sys::e_inval;
+    const std::uint64_t present = context->sigmask;
+    std::uint64_t changed = present;
+    if (call.args[1] != 0) {
+        std::uint64_t set;
+        long error = 0;
+        if (copy_in(&set, static_cast<std::uint64_t>(call.args[1]), sizeof set) != 0)
+            return -sys::e_fault;
+        changed = changed_mask(call.args[0], present, set, error);
+        if (error != 0) return error;
+    }
+    if (call.args[2] != 0 &&
+        copy_out(static_cast<std::uint64_t>(call.args[2]), &present, sizeof present) != 0)
+        return -sys::e_fault;
+    context->sigmask = changed & ~sigsys_bit;
+    return 0;
+}
+
+long alternate_stack(Thread* thread, const Call& call) {
+    sys::StackT& present = thread->state.context.stack;
+    const sys::StackT before = present;
+    if (call.args[0] != 0) {
+        sys::StackT wanted;
+        if (copy_in(&wanted, static_cast<std::uint64_t>(call.args[0]), sizeof wanted) != 0)
+            return -sys::e_fault;
+        if ((wanted.flags & sys::ss_disable) == 0 && wanted.size < 2048) return -sys::e_nomem;
+        present = wanted;
+    }
+    if (call.args[1] != 0 &&
+        copy_out(static_cast<std::uint64_t>(call.args[1]), &before, sizeof before) != 0)
+        return -sys::e_fault;
+    return 0;
+}
+
+[[noreturn]] void end_body(Thread* thread, Call& call) {
+    call.args[1] = static_cast<std::int64_t>(thread->clear_tid);
+    call.args[2] = static_cast<std::int64_t>(thread->robust_list);
+    send_frame(thread->channel, wire::Type::call, 0, 0, 0, &call, sizeof call);
+    sys::call(__NR_close, thread->channel);
+    leave_thread();
+}
+
+long forward(Thread* thread, Call& call, sys::UContext* context) {
+    ++thread->calls;
+    long result = 0;
+    switch (call.number) {
+        case __NR_rt_sigprocmask:
+            return change_mask(call, context);
+        case __NR_sigaltstack:
+            return alternate_stack(thread, call);
+        case __NR_gettid:
+            return thread->tid;
+        case __NR_getpid:
+            return process.pid;
+        case __NR_sched_yield:
+            return sys::call(__NR_sched_yield);
+        case __NR_set_robust_list:
+            if (call.args[1] != 24) return -sys::e_inval;
+            thread->robust_list = static_cast<std::uint64_t>(call.args[0]);
+            return 0;
+        case __NR_set_tid_address:
+            thread->clear_tid = static_cast<std::uint64_t>(call.args[0]);
+            return thread->tid;
+        case __NR_rseq:
+            return -sys::e_nosys;
+        case __NR_arch_prctl:
+            if (call.args[0] == arch_set_fs || call.args[0] == arch_get_fs)
+                return sys::call(__NR_arch_prctl, call.args[0], call.args[1]);
+            return -sys::e_inval;
+        case __NR_exit:
+            end_body(thread, call);
+        case __NR_rt_sigreturn:
+            body_sigreturn(thread, context);
+        case __NR_clone:
+        case __NR_fork:
+        case __NR_vfork: {
+            ThreadState& state = thread->state;
+            const sys::StackT stack = state.context.stack;
+            capture(state, *context);
+            state.context.stack = stack;
+            sys::call_with(__NR_arch_prctl, arch_get_fs, &state.fs_base);
+            return ask_deputy(thread, call, 0, &state, travelling_size(state)).result;
+        }
+        case __NR_clone3:
+            return -sys::e_nosys;
+        default:
+            break;
+    }
+    if (local_call(call, result) || carried_call(thread, call, result)) return result;
+    return ask_deputy(thread, call, 0, nullptr, 0).result;
+}
+
+/// A new body's first function: its state arrives, and it goes on where the program was.
+void begin_body(void* argument) {
+    auto* thread = static_cast<Thread*>(argument);
+    adopt(thread);
+    wire::Frame frame;
+    const long error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+    if (error != 0) die("a thread did not arrive", error);
+    if (frame.type != wire::Type::start_thread || frame.length < offsetof(ThreadState, fp) ||
+        frame.length > sizeof(ThreadState))
+        die("what arrived is no thread", static_cast<long>(frame.type));
+    memcpy(&thread->state, thread->buffer, frame.length);
+    ThreadState& state = thread->state;
+    if (travelling_size(state) != frame.length)
+        die("what arrived is no thread", static_cast<long>(frame.length));
+    agent::applied().wait_for(static_cast<std::uint32_t>(frame.b));
+    thread->tid = state.tid;
+    thread->cpu = state.cpu;
+    thread->clear_tid = state.clear_tid;
+    thread->robust_list = state.robust_list;
+
+    sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);
+    const long dispatch = sys::call(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
+                                    static_cast<long>(layout::range_begin),
+                                    static_cast<long>(layout::range_end - layout::range_begin), 0);
+    if (dispatch != 0) {
+        // Without a selector byte the kernel wants none (NULL selector: always dispatch outside the
+        // range).
+        die("Syscall User Dispatch is refused", dispatch);
+    }
+    // The program's alternate stack stays in state.context.stack; the kernel gets the runtime's.
+    sys::UContext& context = state.context;
+    const sys::StackT programs = context.stack, mine = runtime_stack(thread);
+    sys::call_with(__NR_sigaltstack, &mine, 0);
+    context.fpstate = state.fp_size != 0 ? reinterpret_cast<std::uint64_t>(state.fp) : 0;
+    context.sigmask &= ~sigsys_bit;
+    static_cast<void>(programs);
+    leave_on_runtime_stack(thread, context, mine);
+}
+
+}  // namespace
+
+void fetch_action(Thread* thread, const Call& call, sys::SigAction& action) {
+    const Answer answer = ask_deputy(thread, call, 0, nullptr, 0);
+    if (answer.bytes != sizeof action)
+        die("the home does not say what a fault means", call.args[0]);
+    memcpy(&action, thread->buffer, sizeof action);
+}
+
+void leave_on_runtime_stack(Thread* thread, const sys::UContext& context,
+                            const sys::StackT& stack) {
+    // The frame that the kernel reads is a copy in the buffer: thread->state keeps the program's
+    // own alternate stack.
+    auto* frame = reinterpret_cast<sys::UContext*>(thread->buffer);
+    *frame = context;
+    frame->stack = stack;
+    frame->sigmask &= ~sigsys_bit;
+    ssi_leave(frame);
+}
+
+long start_body_thread(int channel, std::uint32_t number) {
+    Thread* thread = new_thread();
+    if (thread == nullptr) return -sys::e_nomem;
+    thread->channel = channel;
+    thread->number = number;
+    thread->node = process.node;
+    const long tid =
+        ssi_clone_thread(sys::clone_vm | sys::clone_fs | sys::clone_files | sys::clone_sighand |
+                             sys::clone_thread | sys::clone_sysvsem,
+                         reinterpret_cast<void*>(thread->stack_top), 0, 0, 0, begin_body, thread);
+    if (sys::failed(tid)) __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
+    return tid;
+}
+
+}  // namespace holon::ssi
+
+using namespace holon::ssi;
+
+extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context) {
+    Thread* thread = self();
+    if (signo == sys::sig_sys && info->code == sys_user_dispatch) {
+        Call call{static_cast<std::int64_t>(context->rax),
+                  {static_cast<std::int64_t>(context->rdi), static_cast<std::int64_t>(context->rsi),
+                   static_cast<std::int64_t>(context->rdx), static_cast<std::int64_t>(context->r10),
+                   static_cast<std::int64_t>(context->r8), static_cast<std::int64_t>(context->r9)},
+                  context->sigmask};
+        context->rax = static_cast<std::uint64_t>(forward(thread, call, context));
+        return;
+    }
+    if (signo == sys::sig_sys) return;
+    body_fault(thread, signo, *info, context);
+}

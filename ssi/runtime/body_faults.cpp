@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Signals that reach a body: its own faults, and what its deputy has for it.
+#include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/process.h"
+#include "ssi/runtime/signal_frame.h"
+
+namespace holon::ssi {
+
+void body_fault(Thread* thread, int signo, const sys::SigInfo& info, sys::UContext* context) {
+    if (layout::in_range(context->rip))
+        die("a fault in the runtime", static_cast<long>(context->rip));
+    sys::SigAction action{};
+    const Call call{call_fault,
+                    {signo, info.code, static_cast<std::int64_t>(info.address),
+                     static_cast<std::int64_t>(context->rip)},
+                    context->sigmask};
+    // The deputy knows the program's handler; where there is none it ends the process.
+    fetch_action(thread, call, action);
+    sys::SigInfo as_seen = info;
+    if (!push_signal(thread, *context, as_seen, action))
+        die("a signal's frame does not fit the stack", signo);
+}
+
+void interrupt_body(std::uint32_t number) {
+    if (const Thread* thread = find_thread(number))
+        sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
+}
+
+}  // namespace holon::ssi

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/calls.h"
+
+#include "ssi/runtime/placement.h"
+#include "ssi/runtime/space.h"
+
+namespace holon::ssi {
+namespace {
+
+constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
+constexpr long arch_set_fs = 0x1002;
+constexpr std::uint64_t robust_limit = 2048;  // ROBUST_LIST_LIMIT of the kernel
+
+struct Vector {
+    std::uint64_t base, length;
+};
+
+/// The kernel's own view of this process copies without ever raising a signal here.
+long copy(long number, void* mine, std::uint64_t theirs, std::size_t size) {
+    const long pid = sys::call(__NR_getpid);
+    const Vector local{reinterpret_cast<std::uint64_t>(mine), size};
+    const Vector remote{theirs, size};
+    const long n = sys::call_with(number, pid, &local, 1, &remote, 1, 0);
+    return n == static_cast<long>(size) ? 0 : -sys::e_fault;
+}
+
+/// First function of every new thread of a prepared process.
+void begin_thread(void* argument) {
+    auto* thread = static_cast<Thread*>(argument);
+    adopt(thread);
+    thread->tid = thread->local_tid;
+    if (thread->node != 0) deputy_main(thread);
+    sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
+    resume(thread, thread->state, thread->state.context.stack);
+}
+
+/// First function of a child that shares memory with its parent until it executes or exits.
+void begin_sharing_child(void* argument) {
+    auto* thread = static_cast<Thread*>(argument);
+    adopt(thread);
+    thread->tid = thread->local_tid;
+    resume(thread, thread->state, thread->state.context.stack);
+}
+
+void unlock_dead(std::uint64_t address, std::int32_t tid) {
+    constexpr std::uint32_t waiters = 0x80000000, owner_died = 0x40000000, tid_mask = 0x3fffffff;
+    auto* word = reinterpret_cast<std::uint32_t*>(address);
+    std::uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    while ((value & tid_mask) == static_cast<std::uint32_t>(tid)) {
+        if (!__atomic_compare_exchange_n(word, &value, (value & waiters) | owner_died, false,
+                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            continue;
+        if ((value & waiters) != 0) sys::call_with(__NR_futex, word, 1, 1, 0, 0, 0);
+        return;
+    }
+}
+
+}  // namespace
+
+long copy_in(void* to, std::uint64_t from, std::size_t size) {
+    return copy(__NR_process_vm_readv, to, from, size);
+}
+
+long copy_out(std::uint64_t to, const void* from, std::size_t size) {
+    return copy(__NR_process_vm_writev, const_cast<void*>(from), to, size);
+}
+
+std::uint64_t changed_mask(long how, std::uint64_t present, std::uint64_t set, long& error) {
+    error = 0;
+    switch (how) {
+        case 0:
+            return present | set;
+        case 1:
+            return present & ~set;
+        case 2:
+            return set;
+        default:
+            error = -sys::e_inval;
+            return present;
+    }
+}
+
+long signal_action(long signo, std::uint64_t action, std::uint64_t old, long size) {
+    if (size != 8) return -sys::e_inval;
+    sys::SigAction wanted{}, before{};
+    if (action != 0 && copy_in(&wanted, action, sizeof wanted) != 0) return -sys::e_fault;
+    if (signo == sys::sig_sys) {
+        // The runtime's own; the program is told that nothing is set.
+        return old != 0 ? copy_out(old, &before, sizeof before) : 0;
+    }
+    wanted.mask &= ~sigsys_bit;
+    const long result =
+        sys::call_with(__NR_rt_sigaction, signo, action != 0 ? &wanted : nullptr, &before, 8);
+    if (result == 0 && old != 0 && copy_out(old, &before, sizeof before) != 0) return -sys::e_fault;
+    return result;
+}
+
+long create_thread(Thread* parent, ThreadState& state, const CallArgs& call) {
+    // glibc's order for clone on x86-64: flags, stack, parent_tid, child_tid, tls
+    auto flags = static_cast<unsigned long>(call.a[0]);
+    const auto parent_tid = static_cast<std::uint64_t>(call.a[2]),
+               child_tid = static_cast<std::uint64_t>(call.a[3]);
+    Thread* thread = new_thread();
+    if (thread == nullptr) return -sys::e_again;
+    memcpy(&thread->state, &state, travelling_size(state));
+    ThreadState& child = thread->state;
+    child.context.rax = 0;
+    if (call.a[1] != 0) child.context.rsp = static_cast<std::uint64_t>(call.a[1]);
+    child.context.stack =
+        sys::StackT{0, sys::ss_disable, 0, 0};  // sigaltstack(2): not inherited by threads
+    if ((flags & sys::clone_settls) != 0) child.fs_base = static_cast<std::uint64_t>(call.a[4]);
+    if ((flags & sys::clone_child_cleartid) != 0) thread->clear_tid = child_tid;
+    flags &= ~(sys::clone_settls | sys::clone_child_cleartid);
+    place_thread(thread);
+    thread->occupied = 1;
+
+    const std::uint64_t mask_all = ~0UL;
+    std::uint64_t mask_before;
+    sys::call_with(__NR_rt_sigprocmask, 2, &mask_all, &mask_before, 8);
+    const long tid = ssi_clone_thread(flags, reinterpret_cast<void*>(thread->stack_top), parent_tid,
+                                      child_tid, 0, begin_thread, thread);
+    sys::call_with(__NR_rt_sigprocmask, 2, &mask_before, 0, 8);
+    if (sys::failed(tid)) {
+        unplace_thread(thread);
+        __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
+    }
+    (void)parent;
+    return tid;
+}
+
+long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
+    auto flags = call.number == __NR_clone ? static_cast<unsigned long>(call.a[0])
+                 : call.number == __NR_vfork
+                     ? static_cast<unsigned long>(sys::clone_vm | sys::clone_vfork | 17)
+                     : 17UL;  // SIGCHLD
+    const auto parent_tid = static_cast<std::uint64_t>(call.number == __NR_clone ? call.a[2] : 0);
+    const auto child_tid = static_cast<std::uint64_t>(call.number == __NR_clone ? call.a[3] : 0);
+    const auto stack = static_cast<std::uint64_t>(call.number == __NR_clone ? call.a[1] : 0);
+
+    if ((flags & sys::clone_vm) != 0) {
+        Thread* thread = new_thread();
+        if (thread == nullptr) return -sys::e_again;
+        memcpy(&thread->state, &state, travelling_size(state));
+        thread->state.context.rax = 0;
+        if (stack != 0) thread->state.context.rsp = stack;
+        thread->number = ~0U;
+        flags &= ~(sys::clone_settls | sys::clone_child_cleartid);
+        const long pid = ssi_clone_thread(flags, reinterpret_cast<void*>(thread->stack_top),
+                                          parent_tid, child_tid, 0, begin_sharing_child, thread);
+        // With CLONE_VFORK the child is out of this memory now. Without it, its block is its own
+        // until it ends.
+        if (sys::failed(pid) || (flags & sys::clone_vfork) != 0)
+            __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
+        return pid;
+    }
+
+    space::freeze();
+    const long pid =
+        sys::call_with(__NR_clone, flags, 0, parent_tid, child_tid,
+                       call.number == __NR_clone ? static_cast<std::uint64_t>(call.a[4]) : 0UL);
+    if (pid != 0) {
+        space::thaw();
+        return pid;
+    }
+    space::forget();
+    parent->tid = static_cast<std::int32_t>(sys::call(__NR_getpid));
+    parent->node = 0;
+    parent->clear_tid = (flags & sys::clone_child_cleartid) != 0 ? child_tid : 0;
+    parent->robust_list = 0;
+    adopt(parent);
+    state.context.rax = 0;
+    if (stack != 0) state.context.rsp = stack;
+    sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);
+    resume(parent, state, state.context.stack);
+}
+
+void finish_thread(std::uint64_t robust_list, std::uint64_t clear_tid, std::int32_t tid) {
+    // The kernel would do this while the thread dies, when its faults are no longer served by a
+    // userfaultfd (handle_userfault refuses PF_EXITING): mm/userfaultfd, Linux 6.1.
+    struct Head {
+        std::uint64_t next;
+        std::int64_t offset;
+        std::uint64_t pending;
+    } head;
+    if (robust_list != 0 && copy_in(&head, robust_list, sizeof head) == 0) {
+        std::uint64_t entry = head.next;
+        for (std::uint64_t i = 0; (entry & ~1UL) != robust_list && i < robust_limit; ++i) {
+            std::uint64_t next;
+            if (copy_in(&next, entry & ~1UL, sizeof next) != 0) break;
+            if ((entry & ~1UL) != (head.pending & ~1UL))
+                unlock_dead((entry & ~1UL) + static_cast<std::uint64_t>(head.offset), tid);
+            entry = next;
+        }
+        if (head.pending != 0)
+            unlock_dead((head.pending & ~1UL) + static_cast<std::uint64_t>(head.offset), tid);
+    }
+    if (clear_tid != 0) {
+        const std::int32_t zero = 0;
+        if (copy_out(clear_tid, &zero, sizeof zero) == 0)
+            sys::call_with(__NR_futex, clear_tid, 1, 1, 0, 0, 0);
+    }
+}
+
+}  // namespace holon::ssi

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/clock.h"
+
+#include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/calls.h"
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/program_vdso.h"
+#include "ssi/vdso/clock.h"
+#include "ssi/vdso/find.h"
+#include "ssi/vdso/image.h"
+
+namespace holon::ssi {
+namespace {
+
+vdso::VdsoData& data() { return *reinterpret_cast<vdso::VdsoData*>(vdso::data_address); }
+
+template <typename Function>
+void find(const void* image, const char* name, Function& function) {
+    void* found = nullptr;
+    if (vdso::find_vdso_function(image, name, &found)) function = reinterpret_cast<Function>(found);
+}
+
+}  // namespace
+
+void use_kernel_vdso(const void* image) {
+    if (!image) return;
+    find(image, "__vdso_clock_gettime", data().clock_gettime);
+    find(image, "__vdso_gettimeofday", data().gettimeofday);
+    find(image, "__vdso_clock_getres", data().clock_getres);
+    find(image, "__vdso_getcpu", data().getcpu);
+}
+
+void map_program_vdso() {
+    const std::size_t size = vdso::image_size();
+    sys::call_with(__NR_mmap, layout::vdso, size, sys::prot_read | sys::prot_write,
+                   sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
+    memcpy(reinterpret_cast<void*>(layout::vdso), vdso::image(), size);
+    sys::call_with(__NR_mprotect, layout::vdso, size, sys::prot_read | sys::prot_exec);
+}
+
+void give_vdso(std::uint64_t* stack) {
+    constexpr std::uint64_t at_sysinfo_ehdr = 33;
+    map_program_vdso();
+    std::uint64_t* at = stack + 1 + *stack + 1;  // argc, argv, its end
+    while (*at != 0) ++at;                       // envp
+    for (++at; at[0] != 0; at += 2)
+        if (at[0] == at_sysinfo_ehdr) {
+            use_kernel_vdso(reinterpret_cast<const void*>(at[1]));
+            at[1] = layout::vdso;
+        }
+}
+
+void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset) {
+    vdso::set_clocks(data());
+    for (auto& clock : data().clock)
+        if (clock.local != 0) clock.offset = offset;
+    data().clock[vdso::realtime].offset = 0;
+    data().node = node;
+    data().first_cpu = first_cpu;
+    __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+}
+
+std::uint64_t clock_now() { return vdso::monotonic_now(data()); }
+
+void clock_seen(std::uint64_t stamp) {
+    if (data().adjusted != 0) vdso::raise_floor(data(), stamp);
+}
+
+std::uint64_t agent_clock() {
+    vdso::Timespec time{};
+    vdso::read_local(data(), vdso::monotonic, &time);
+    return static_cast<std::uint64_t>(time.seconds) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.nanoseconds);
+}
+
+bool local_call(const Call& call, long& result) {
+    const auto out = static_cast<std::uint64_t>(call.args[1]);
+    switch (call.number) {
+        case __NR_clock_gettime: {
+            if (call.args[0] < 0 || call.args[0] >= static_cast<long>(vdso::clocks) ||
+                data().clock[call.args[0]].local == 0)
+                return false;
+            vdso::Timespec time{};
+            result = vdso::read_clock(data(), static_cast<int>(call.args[0]), &time);
+            if (result == 0) result = copy_out(out, &time, sizeof time);
+            return true;
+        }
+        case __NR_getcpu: {
+            unsigned cpu = 0, node = 0;
+            result = vdso::read_cpu(data(), &cpu, &node);
+            if (result == 0 && call.args[0] != 0)
+                result = copy_out(static_cast<std::uint64_t>(call.args[0]), &cpu, sizeof cpu);
+            if (result == 0 && out != 0) result = copy_out(out, &node, sizeof node);
+            return true;
+        }
+        default:
+            return false;
+    }
+}
+
+}  // namespace holon::ssi

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/control.h"
+
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/parameters.h"
+#include "ssi/runtime/process.h"
+
+namespace holon::ssi {
+namespace {
+
+struct IoVec {
+    void* base;
+    std::size_t length;
+};
+struct MsgHeader {
+    void* name;
+    std::uint32_t name_length;
+    IoVec* vectors;
+    std::size_t count;
+    void* control;
+    std::size_t control_length;
+    std::int32_t flags;
+};
+/// struct cmsghdr with one descriptor.
+struct Rights {
+    std::uint64_t length;
+    std::int32_t level, type;
+    std::int32_t descriptor;
+    std::int32_t pad;
+};
+struct UnixAddress {
+    std::uint16_t family;
+    char path[108];
+};
+struct Credentials {
+    std::int32_t pid;
+    std::uint32_t uid, gid;
+};
+constexpr int af_unix = 1, sock_seqpacket = 5, sock_cloexec = 02000000, sol_socket = 1,
+              scm_rights = 1, so_peercred = 17, msg_cmsg_cloexec = 0x40000000,
+              msg_nosignal = 0x4000;
+
+/// Sends, waits for the reply of that type, returns its descriptor or -errno.
+long ask(const ControlMessage& message, ControlType expected, ControlMessage& reply) {
+    if (process.control < 0) return -sys::e_badf;
+    Holding held(process.control_lock);
+    int descriptor = -1;
+    long error = send_control(process.control, message);
+    if (error == 0) error = receive_control(process.control, reply, descriptor);
+    if (error == 0 && reply.type != expected) {
+        if ((process.flags & Parameters::trace) != 0 && reply.type == ControlType::refused)
+            trace(reply.text);
+        error = -sys::e_perm;
+    }
+    if (error != 0) {
+        if (descriptor >= 0) sys::call(__NR_close, descriptor);
+        return error;
+    }
+    return descriptor;
+}
+
+}  // namespace
+
+long send_control(int socket, const ControlMessage& message) {
+    for (;;) {
+        const long n =
+            sys::call_with(__NR_sendto, socket, &message, sizeof message, msg_nosignal, 0, 0);
+        if (n != -sys::e_intr) return n < 0 ? n : 0;
+    }
+}
+
+long receive_control(int socket, ControlMessage& message, int& descriptor) {
+    for (;;) {
+        Rights rights{};
+        IoVec vector{&message, sizeof message};
+        MsgHeader header{nullptr, 0, &vector, 1, &rights, sizeof rights, 0};
+        descriptor = -1;
+        const long n = sys::call_with(__NR_recvmsg, socket, &header, msg_cmsg_cloexec);
+        if (n == -sys::e_intr) continue;
+        if (n < 0) return n;
+        if (header.control_length >= 20 && rights.level == sol_socket && rights.type == scm_rights)
+            descriptor = rights.descriptor;
+        if (n == 0) return -sys::e_badf;
+        if (n != sizeof message) return -sys::e_inval;
+        message.text[sizeof message.text - 1] = '\0';
+        return 0;
+    }
+}
+
+long connect_daemon() {
+    const auto* parameters = reinterpret_cast<const Parameters*>(layout::parameters);
+    const long socket = sys::call(__NR_socket, af_unix, sock_seqpacket | sock_cloexec, 0);
+    if (sys::failed(socket)) return socket;
+    UnixAddress address{};
+    address.family = af_unix;
+    const std::size_t length = strlen(parameters->control);
+    memcpy(address.path + 1, parameters->control, length);
+    long error = sys::call_with(__NR_connect, socket, &address, 2 + 1 + length);
+    Credentials peer{};
+    std::uint32_t size = sizeof peer;
+    if (error == 0)
+        error = sys::call_with(__NR_getsockopt, socket, sol_socket, so_peercred, &peer, &size);
+    if (error == 0 && peer.uid != parameters->daemon_uid)
+        error = -sys::e_perm;  // somebody else has taken the daemon's name
+    if (error != 0) {
+        sys::call(__NR_close, socket);
+        return error;
+    }
+    process.control = hide_descriptor(static_cast<int>(socket));
+    ControlMessage hello{}, welcome{};
+    hello.type = ControlType::hello;
+    hello.value = static_cast<std::uint64_t>(sys::call(__NR_getpid));
+    const long descriptor = ask(hello, ControlType::welcome, welcome);
+    if (sys::failed(descriptor)) return descriptor;
+    if (welcome.value < 1 || welcome.value > max_nodes) return -sys::e_inval;
+    process.nodes = static_cast<std::uint32_t>(welcome.value);
+    for (std::uint32_t i = 0; i < process.nodes; ++i) process.node_cpus[i] = welcome.node_cpus[i];
+    return descriptor;
+}
+
+long request_body(unsigned node) {
+    ControlMessage message{}, reply{};
+    message.type = ControlType::start_body;
+    message.node = node;
+    return ask(message, ControlType::body_started, reply);
+}
+
+long open_channel(unsigned node, unsigned number) {
+    ControlMessage message{}, reply{};
+    message.type = ControlType::open_channel;
+    message.node = node;
+    message.value = number;
+    return ask(message, ControlType::channel_opened, reply);
+}
+
+void report_pinned(const char* reason) {
+    if (process.control < 0) return;
+    ControlMessage message{};
+    message.type = ControlType::pinned;
+    memcpy(message.text, reason,
+           strlen(reason) < sizeof message.text ? strlen(reason) : sizeof message.text - 1);
+    Holding held(process.control_lock);
+    send_control(process.control, message);
+}
+
+}  // namespace holon::ssi

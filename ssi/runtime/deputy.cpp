@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The deputy: the thread at home that does for its body, on another node, what only a thread of
+// this process can do. Descriptors, pids, futexes, the working directory, credentials are natural
+// here; memory the calls touch is at the same addresses, and what is elsewhere is brought by the
+// agent when the kernel touches it.
+#include "ssi/runtime/calls.h"
+#include "ssi/runtime/channel.h"
+#include "ssi/runtime/control.h"
+#include "ssi/runtime/placement.h"
+#include "ssi/runtime/space.h"
+
+namespace holon::ssi {
+namespace {
+
+bool starts_something(long number) {
+    return number == __NR_clone || number == __NR_fork || number == __NR_vfork;
+}
+
+[[noreturn]] void end(Thread* thread) {
+    finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
+    unplace_thread(thread);
+    sys::call(__NR_close, thread->channel);
+    leave_thread();
+}
+
+struct Reply {
+    long result;
+    std::size_t bytes;  ///< of thread->buffer to send along
+};
+
+/// The body's own code faulted: what the program does about it, or its end as the kernel would have
+/// it.
+Reply fault(Thread* thread, const Call& call) {
+    sys::SigAction action{};
+    sys::call_with(__NR_rt_sigaction, call.args[0], 0, &action, 8);
+    const bool blocked = (call.mask & (1UL << (call.args[0] - 1))) != 0;
+    if (action.handler > 1 && !blocked) {
+        memcpy(thread->buffer, &action, sizeof action);
+        if ((action.flags & sys::sa_resethand) != 0) {
+            const sys::SigAction standard{};
+            sys::call_with(__NR_rt_sigaction, call.args[0], &standard, 0, 8);
+        }
+        return {0, sizeof action};
+    }
+    const sys::SigAction standard{};
+    sys::call_with(__NR_rt_sigaction, call.args[0], &standard, 0, 8);
+    sys::SigInfo info{};
+    info.signo = static_cast<std::int32_t>(call.args[0]);
+    info.code = static_cast<std::int32_t>(call.args[1]);
+    info.address = static_cast<std::uint64_t>(call.args[2]);
+    const std::uint64_t none = 0;
+    sys::call_with(__NR_rt_sigprocmask, 2, &none, 0, 8);
+    const long pid = sys::call(__NR_getpid);
+    sys::call_with(__NR_rt_tgsigqueueinfo, pid, thread->tid, call.args[0], &info);
+    die("a fault on another node did not end the program", call.args[0]);
+}
+
+Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::size_t extra_size,
+            bool carries) {
+    CallArgs args{
+        call.number,
+        {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]}};
+    long result = 0;
+    if (address_space_call(args, result)) return {result, 0};
+    if (starts_something(call.number)) {
+        if (extra_size < offsetof(ThreadState, fp) || extra_size > sizeof(ThreadState))
+            die("a body sent a broken thread state", static_cast<long>(extra_size));
+        auto& state = thread->state;
+        memcpy(&state, extra, extra_size);
+        if (travelling_size(state) != extra_size)
+            die("a body sent a broken thread state", static_cast<long>(extra_size));
+        const bool is_thread =
+            call.number == __NR_clone && (args.a[0] & static_cast<long>(sys::clone_thread)) != 0;
+        return {
+            is_thread ? create_thread(thread, state, args) : create_process(thread, state, args),
+            0};
+    }
+    switch (call.number) {
+        case call_fault:
+            return fault(thread, call);
+        case __NR_exit:
+            thread->clear_tid = static_cast<std::uint64_t>(call.args[1]);
+            thread->robust_list = static_cast<std::uint64_t>(call.args[2]);
+            end(thread);
+        case __NR_rt_sigaction:
+            return {signal_action(call.args[0], static_cast<std::uint64_t>(call.args[1]),
+                                  static_cast<std::uint64_t>(call.args[2]), call.args[3]),
+                    0};
+        case __NR_execve:
+        case __NR_execveat:
+            return {ssi_notified(call.number, args.a), 0};
+        default:
+            break;
+    }
+    if (carries) {
+        const Carried* which = carried(call.number);
+        if (which == nullptr) die("a body sent bytes with a call that carries none", call.number);
+        if (which->outbound) {
+            args.a[which->buffer] = reinterpret_cast<long>(extra);
+            args.a[which->size] = static_cast<long>(extra_size);
+            return {ssi_interruptible(thread, call.number, args.a), 0};
+        }
+        if (static_cast<std::uint64_t>(args.a[which->size]) > Thread::buffer_size)
+            die("a body asked for more bytes than a message carries", args.a[which->size]);
+        args.a[which->buffer] = reinterpret_cast<long>(thread->buffer);
+        const long n = ssi_interruptible(thread, call.number, args.a);
+        return {n, n > 0 ? static_cast<std::size_t>(n) : 0};
+    }
+    return {ssi_interruptible(thread, call.number, args.a), 0};
+}
+
+}  // namespace
+
+void deputy_main(Thread* thread) {
+    // Signals go to the threads at home; the body's own come by name.
+    const std::uint64_t all = ~0UL;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
+
+    const long channel = open_channel(thread->node, thread->number);
+    if (sys::failed(channel)) die("no connection to the body's node", channel);
+    thread->channel = hide_descriptor(static_cast<int>(channel));
+    thread->state.tid = thread->tid;
+    thread->state.pid = process.pid;
+    thread->state.cpu = thread->cpu;
+    thread->state.clear_tid = thread->clear_tid;
+    thread->state.robust_list = thread->robust_list;
+    long error = send_frame(thread->channel, wire::Type::start_thread, 0, thread->number,
+                            space::link_position(thread->node), &thread->state,
+                            travelling_size(thread->state));
+    while (error == 0) {
+        wire::Frame frame;
+        error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+        if (error != 0) break;
+        Call call;
+        if (frame.type != wire::Type::call || frame.length < sizeof call)
+            die("a body sent what is no call", static_cast<long>(frame.type));
+        memcpy(&call, thread->buffer, sizeof call);
+        ++thread->calls;
+        if ((process.flags & 8) != 0)
+            trace("call", static_cast<unsigned long>(call.number),
+                  static_cast<unsigned long>(call.args[0]),
+                  static_cast<unsigned long>(call.args[1]));
+        const Reply reply = serve(thread, call, thread->buffer + sizeof call,
+                                  frame.length - sizeof call, (frame.flags & carries_bytes) != 0);
+        error =
+            send_frame(thread->channel, wire::Type::result, reply.bytes != 0 ? carries_bytes : 0,
+                       static_cast<std::uint64_t>(reply.result), space::link_position(thread->node),
+                       thread->buffer, reply.bytes);
+    }
+    die("lost the connection to a thread on another node", error);
+}
+
+}  // namespace holon::ssi

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+   Where the kernel, the daemon's loader and signals enter the runtime, and where it leaves for the program.
+   Offsets into struct Thread (thread.h) are checked there by static_assert. */
+
+#define THREAD_STACK_TOP 8
+
+        .section .ssi.header, "a"
+        .quad 0x316973736e6c6f68
+        .long 1
+        .long 0
+        .quad ssi_injected
+
+        .text
+
+/* Injected at exec: RDI → Injection, RSP as execve left it. Everything else is zero for the program. */
+        .globl ssi_injected
+ssi_injected:
+        mov %rsp, %rsi
+        mov %rsp, %rbx
+        and $-64, %rsp
+        sub $4096, %rsp                 /* well below what execve wrote */
+        call injected_main              /* returns the program's entry */
+        mov %rbx, %rsp
+        mov %rax, -8(%rsp)
+        xor %eax, %eax
+        xor %ebx, %ebx
+        xor %ecx, %ecx
+        xor %edx, %edx
+        xor %esi, %esi
+        xor %edi, %edi
+        xor %ebp, %ebp
+        xor %r8d, %r8d
+        xor %r9d, %r9d
+        xor %r10d, %r10d
+        xor %r11d, %r11d
+        jmp *-8(%rsp)
+
+/* A body process: the kernel's execve of the runtime's own file. RSP → argc, argv. */
+        .globl ssi_body_start
+ssi_body_start:
+        mov %rsp, %rdi
+        and $-64, %rsp
+        call body_main
+        ud2
+
+/* SIGSYS at home. The frame lies on the program's stack (or its alternate one), whose pages may be elsewhere: the C code runs
+   on the thread's own stack in the runtime's range. Before the process is prepared there is none, and no page is elsewhere. */
+        .globl ssi_home_trap
+ssi_home_trap:
+        mov %rsp, %rbp                  /* rbp is the program's, saved in the frame */
+        cmpl $0, ssi_prepared(%rip)
+        je 1f
+        mov %gs:THREAD_STACK_TOP, %rsp
+1:      and $-64, %rsp
+        call home_trap
+        mov %rbp, %rsp
+        ret
+
+/* SIGSYS, SIGSEGV, … in a body: already on the runtime's alternate stack. */
+        .globl ssi_body_trap
+ssi_body_trap:
+        mov %rsp, %rbp
+        and $-64, %rsp
+        call body_trap
+        mov %rbp, %rsp
+        ret
+
+        .globl ssi_restorer
+ssi_restorer:
+        mov $15, %eax
+        syscall
+        ud2
+
+/* void leave(UContext *): goes on where the context says, with its registers. */
+        .globl ssi_leave
+ssi_leave:
+        mov %rdi, %rsp
+        mov $15, %eax
+        syscall
+        ud2
+
+/* long clone_thread(flags, stack top, parent_tid, child_tid, tls, function, argument): the child calls function(argument) on
+   the given stack and never returns. */
+        .globl ssi_clone_thread
+ssi_clone_thread:
+        mov 8(%rsp), %rax               /* argument */
+        mov %r9, -16(%rsi)
+        mov %rax, -8(%rsi)
+        sub $16, %rsi
+        mov %rcx, %r10
+        mov $56, %eax
+        syscall
+        test %rax, %rax
+        jnz 1f
+        xor %ebp, %ebp
+        pop %rax
+        pop %rdi
+        and $-64, %rsp
+        call *%rax
+        ud2
+1:      ret
+
+/* long interruptible(Thread *, number, const long args[6]): one system call of the program's. A signal that was taken before
+   the call began (pending_signals) makes it return -EINTR without the call; the signal handler rewinds to the check when it
+   interrupts between check and call, so that no signal is missed. */
+        .globl ssi_interruptible, ssi_interruptible_begin, ssi_interruptible_syscall
+#define THREAD_PENDING 16
+ssi_interruptible:
+        push %rbx
+        mov %rdi, %rbx
+        mov %rsi, %rax
+        mov %rdx, %r11
+        mov 0(%r11), %rdi
+        mov 8(%r11), %rsi
+        mov 16(%r11), %rdx
+        mov 24(%r11), %r10
+        mov 32(%r11), %r8
+        mov 40(%r11), %r9
+ssi_interruptible_begin:
+        cmpl $0, THREAD_PENDING(%rbx)
+        jne 1f
+ssi_interruptible_syscall:
+        syscall
+        pop %rbx
+        ret
+1:      mov $-4, %rax
+        pop %rbx
+        ret
+
+/* long notified(number, args[6]): a system call from outside the range that the filters exempt, so that the daemon hears of
+   it (exec). The page at layout::range_end holds `syscall; ret`. */
+        .globl ssi_notified
+ssi_notified:
+        mov %rdi, %rax
+        mov %rsi, %r11
+        mov 0(%r11), %rdi
+        mov 8(%r11), %rsi
+        mov 16(%r11), %rdx
+        mov 24(%r11), %r10
+        mov 32(%r11), %r8
+        mov 40(%r11), %r9
+        movabs $0x600100000000, %rcx
+        jmp *%rcx
+
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The home process: entry after exec, the trap of home threads, preparation.
+#include "ssi/runtime/calls.h"
+#include "ssi/runtime/filter.h"
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/parameters.h"
+#include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/space.h"
+
+namespace holon::ssi {
+namespace {
+
+constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
+constexpr int si_queue = -1;
+constexpr long arch_get_fs = 0x1003;
+
+void catch_sigsys() {
+    const sys::SigAction action{
+        reinterpret_cast<std::uint64_t>(&ssi_home_trap),
+        sys::sa_siginfo | sys::sa_onstack | sys::sa_restorer | sys::sa_restart,
+        reinterpret_cast<std::uint64_t>(&ssi_restorer), ~0UL};
+    sys::call_with(__NR_rt_sigaction, sys::sig_sys, &action, 0, 8);
+}
+
+/// `syscall; ret` where the filters see it (entry.S, ssi_notified).
+void map_notified_page() {
+    auto* page = reinterpret_cast<std::uint8_t*>(layout::range_end);
+    const long got =
+        sys::call_with(__NR_mmap, page, layout::page_size, sys::prot_read | sys::prot_write,
+                       sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
+    if (sys::failed(got)) return;
+    page[0] = 0x0f;
+    page[1] = 0x05;
+    page[2] = 0xc3;
+    sys::call_with(__NR_mprotect, page, layout::page_size, sys::prot_read | sys::prot_exec);
+}
+
+/// Handlers that the program installed before now must not block the runtime's signal.
+void unmask_in_handlers() {
+    for (long signo = 1; signo <= 64; ++signo) {
+        sys::SigAction action;
+        if (signo == sys::sig_sys || sys::call_with(__NR_rt_sigaction, signo, 0, &action, 8) != 0)
+            continue;
+        if (action.handler > 1 && (action.mask & sigsys_bit) != 0) {
+            action.mask &= ~sigsys_bit;
+            sys::call_with(__NR_rt_sigaction, signo, &action, 0, 8);
+        }
+    }
+}
+
+void thread_exit(Thread* thread) {
+    finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
+    {
+        Holding held(process.thread_lock);
+        --process.threads_on[0];
+        --process.live_threads;
+    }
+    leave_thread();
+}
+
+long signal_mask(const CallArgs& call, sys::UContext* context) {
+    if (call.a[3] != 8) return -sys::e_inval;
+    const std::uint64_t present = context->sigmask;
+    std::uint64_t changed = present;
+    if (call.a[1] != 0) {
+        std::uint64_t set;
+        long error = 0;
+        if (copy_in(&set, static_cast<std::uint64_t>(call.a[1]), sizeof set) != 0)
+            return -sys::e_fault;
+        changed = changed_mask(call.a[0], present, set, error);
+        if (error != 0) return error;
+    }
+    if (call.a[2] != 0 &&
+        copy_out(static_cast<std::uint64_t>(call.a[2]), &present, sizeof present) != 0)
+        return -sys::e_fault;
+    context->sigmask = changed & ~sigsys_bit;
+    return 0;
+}
+
+/// One trapped call of a home thread. Returns what goes into RAX.
+long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
+    long result = 0;
+    if (address_space_call(call, result)) return result;
+    switch (call.number) {
+        case __NR_rt_sigprocmask:
+            return signal_mask(call, context);
+        case __NR_rt_sigaction:
+            return signal_action(call.a[0], static_cast<std::uint64_t>(call.a[1]),
+                                 static_cast<std::uint64_t>(call.a[2]), call.a[3]);
+        case __NR_rt_sigreturn: {
+            auto* frame = reinterpret_cast<sys::UContext*>(context->rsp);
+            frame->sigmask &= ~sigsys_bit;
+            ssi_leave(frame);
+        }
+        case __NR_clone:
+        case __NR_fork:
+        case __NR_vfork: {
+            ThreadState& state = thread->state;
+            capture(state, *context);
+            sys::call_with(__NR_arch_prctl, arch_get_fs, &state.fs_base);
+            const bool is_thread = call.number == __NR_clone &&
+                                   (call.a[0] & static_cast<long>(sys::clone_thread)) != 0;
+            result = is_thread ? create_thread(thread, state, call)
+                               : create_process(thread, state, call);
+            if (call.number == __NR_vfork && !is_thread) {
+                // The child ran on this stack and over this frame: go on from the copy.
+                capture(state, thread->state.context);
+                state.context.rax = static_cast<std::uint64_t>(result);
+                resume(thread, state, state.context.stack);
+            }
+            return result;
+        }
+        case __NR_set_robust_list:
+            if (call.a[1] != 24) return -sys::e_inval;
+            thread->robust_list = static_cast<std::uint64_t>(call.a[0]);
+            return 0;
+        case __NR_set_tid_address:
+            thread->clear_tid = static_cast<std::uint64_t>(call.a[0]);
+            return thread->tid;
+        case __NR_exit:
+            thread_exit(thread);
+            return 0;
+        default:
+            return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
+                             call.a[5]);
+    }
+}
+
+/// A trapped call in a process that is not prepared: the program that one which was prepared has
+/// executed, whose filter it inherited.
+long plain_call(const CallArgs& call, sys::UContext* context) {
+    switch (call.number) {
+        case __NR_rt_sigreturn: {
+            auto* frame = reinterpret_cast<sys::UContext*>(context->rsp);
+            frame->sigmask &= ~sigsys_bit;
+            ssi_leave(frame);
+        }
+        case __NR_rt_sigprocmask:
+            return signal_mask(call, context);
+        case __NR_rt_sigaction:
+            return signal_action(call.a[0], static_cast<std::uint64_t>(call.a[1]),
+                                 static_cast<std::uint64_t>(call.a[2]), call.a[3]);
+        case __NR_clone:
+        case __NR_fork:
+        case __NR_vfork:
+            // The child must not return through this frame: it needs a block and a stack of the
+            // runtime's.
+            return prepare_process(context) ? home_call(self(), call, context) : -sys::e_nomem;
+        default:
+            return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
+                             call.a[5]);
+    }
+}
+
+}  // namespace
+
+bool prepare_process(sys::UContext* context) {
+    process.home = true;
+    process.pid = static_cast<std::int32_t>(sys::call(__NR_getpid));
+    const auto* parameters = reinterpret_cast<const Parameters*>(layout::parameters);
+    process.flags = parameters->flags;
+    process.control = -1;
+    process.userfault = -1;
+    Thread* main = new_thread();
+    if (main == nullptr) return false;
+    space::prepare();
+    unmask_in_handlers();
+
+    std::uint64_t size;
+    sys::call_with(__NR_get_robust_list, 0, &main->robust_list, &size);
+    sys::call_with(__NR_set_robust_list, 0, 24);
+    adopt(main);
+    main->tid = main->local_tid;
+    process.threads_on[0] = 1;
+    process.live_threads = 1;
+    process.next_number = 1;
+    context->sigmask &= ~sigsys_bit;
+    if (!install_filter()) return false;
+    ssi_prepared = 1;
+    return true;
+}
+
+}  // namespace holon::ssi
+
+using namespace holon::ssi;
+
+extern "C" {
+std::uint64_t injected_main(const Injection* injection, std::uint64_t* stack);
+void home_trap(int signo, sys::SigInfo* info, sys::UContext* context);
+}
+
+std::uint64_t injected_main(const Injection* injection, std::uint64_t* stack) {
+    const Injection mine = *injection;
+    catch_sigsys();
+    map_notified_page();
+    give_vdso(stack);
+    sys::call_with(__NR_madvise, mine.loader_page, mine.loader_size, sys::madv_dontneed);
+    return mine.entry;
+}
+
+void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
+    CallArgs call{static_cast<long>(context->rax),
+                  {static_cast<long>(context->rdi), static_cast<long>(context->rsi),
+                   static_cast<long>(context->rdx), static_cast<long>(context->r10),
+                   static_cast<long>(context->r8), static_cast<long>(context->r9)}};
+    if (info->code <= 0) {
+        if (info->code != si_queue || info->queued.value != 1 || ssi_prepared != 0)
+            return;  // a kick for a thread that has nothing to do, or a SIGSYS that somebody sent
+        // The daemon held this thread at its first thread-creating call and left it before the
+        // instruction.
+        context->rip += 2;
+        if (!prepare_process(context)) {
+            context->rax = static_cast<std::uint64_t>(sys::call(
+                call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4], call.a[5]));
+            return;
+        }
+    }
+    const long result =
+        ssi_prepared != 0 ? home_call(self(), call, context) : plain_call(call, context);
+    context->rax = static_cast<std::uint64_t>(result);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/link.h"
+
+#include "ssi/runtime/arena.h"
+#include "ssi/runtime/clock.h"
+#include "ssi/runtime/process.h"
+
+namespace holon::ssi {
+namespace {
+
+constexpr int msg_dontwait = 0x40, msg_nosignal = 0x4000;
+
+}  // namespace
+
+bool Link::open(int socket) {
+    socket_ = socket;
+    if (!out_) out_ = static_cast<std::uint8_t*>(arena::allocate(capacity));
+    if (!in_) in_ = static_cast<std::uint8_t*>(arena::allocate(in_capacity));
+    out_begin_ = out_end_ = in_begin_ = in_end_ = 0;
+    position_ = 0;
+    return out_ && in_;
+}
+
+void Link::send(wire::Frame frame, const void* payload) {
+    frame.clock = clock_now();
+    ++position_;
+    const std::size_t size = sizeof frame + frame.length;
+    if (out_end_ + size > capacity) {
+        memmove(out_, out_ + out_begin_, out_end_ - out_begin_);
+        out_end_ -= out_begin_;
+        out_begin_ = 0;
+        if (out_end_ + size > capacity) die("a page link's queue is full");
+    }
+    memcpy(out_ + out_end_, &frame, sizeof frame);
+    if (frame.length != 0) memcpy(out_ + out_end_ + sizeof frame, payload, frame.length);
+    out_end_ += size;
+    flush();
+}
+
+void Link::flush() {
+    while (out_begin_ != out_end_) {
+        const long n = sys::call_with(__NR_sendto, socket_, out_ + out_begin_,
+                                      out_end_ - out_begin_, msg_dontwait | msg_nosignal, 0, 0);
+        if (n == -sys::e_intr) continue;
+        if (n <= 0) return;  // full; or broken, which the reading side notices
+        out_begin_ += static_cast<std::size_t>(n);
+    }
+    out_begin_ = out_end_ = 0;
+}
+
+long Link::fill() {
+    if (in_begin_ != 0) {
+        memmove(in_, in_ + in_begin_, in_end_ - in_begin_);
+        in_end_ -= in_begin_;
+        in_begin_ = 0;
+    }
+    const long n = sys::call_with(__NR_recvfrom, socket_, in_ + in_end_, in_capacity - in_end_,
+                                  msg_dontwait, 0, 0);
+    if (n == -sys::e_again || n == -sys::e_intr) return 0;
+    if (n <= 0) return n == 0 ? -sys::e_badf : n;
+    in_end_ += static_cast<std::size_t>(n);
+    return 0;
+}
+
+const wire::Frame* Link::next(long& error) {
+    if (in_end_ - in_begin_ < sizeof(wire::Frame)) return nullptr;
+    const auto* frame = reinterpret_cast<const wire::Frame*>(in_ + in_begin_);
+    const std::size_t size = sizeof *frame + frame->length;
+    if (frame->length > in_capacity / 2) {
+        error = -sys::e_inval;
+        return nullptr;
+    }
+    if (in_end_ - in_begin_ < size) return nullptr;
+    clock_seen(frame->clock);
+    in_begin_ += size;
+    return frame;
+}
+
+}  // namespace holon::ssi

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// A page link: the ordered stream of frames between the agents of the home and of one body process.
+// Never blocks: what the socket does not take is queued. Its user holds the space lock.
+#pragma once
+
+#include "ssi/runtime/sys.h"
+#include "ssi/wire/frame.h"
+
+namespace holon::ssi {
+
+class Link {
+  public:
+    /// Takes over a connected socket. False: no memory.
+    bool open(int socket);
+    int descriptor() const { return socket_; }
+
+    /// Queues the frame and `frame.length` bytes; sets frame.clock; sends what the socket takes.
+    void send(wire::Frame frame, const void* payload);
+    /// Sends queued bytes.
+    void flush();
+    bool wants_to_send() const { return out_begin_ != out_end_; }
+    /// So much is queued that no more commands should be taken from the peer.
+    bool congested() const { return out_end_ - out_begin_ > congestion; }
+    /// Frames sent so far, modulo 2^32.
+    std::uint32_t position() const { return position_; }
+
+    /// Reads what is there: 0, or -errno; -e_badf where the peer is gone.
+    long fill();
+    /// The next complete frame, or null. Its payload follows it and is valid until the next call.
+    /// `error` is set where the stream is not ours.
+    const wire::Frame* next(long& error);
+
+  private:
+    static constexpr std::size_t capacity = 16 << 20;  ///< of the queue: address space, not memory
+    static constexpr std::size_t congestion = 1 << 20;
+    static constexpr std::size_t in_capacity = 512 << 10;
+
+    int socket_;
+    std::uint8_t* out_;
+    std::size_t out_begin_, out_end_;
+    std::uint8_t* in_;
+    std::size_t in_begin_, in_end_;
+    std::uint32_t position_;
+};
+
+}  // namespace holon::ssi

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/memory.h"
+
+#include <linux/ioctl.h>
+#include <linux/userfaultfd.h>
+
+#include <new>
+
+#include <initializer_list>
+
+#include "ssi/runtime/arena.h"
+#include "ssi/runtime/clock.h"
+
+namespace holon::ssi::memory {
+namespace {
+
+constexpr std::uint64_t pagemap_present = 3UL << 62;  // present or swapped
+
+Lock space_lock;
+Ranges watched;
+Link links[max_nodes];
+Sequence gather_sequence;
+int memory_file = -1, pagemap_file = -1;
+std::byte* page_buffer;
+alignas(Home) std::uint8_t home_storage[sizeof(Home)];
+alignas(Remote) std::uint8_t remote_storage[sizeof(Remote)];
+
+long control(unsigned long request, void* argument) {
+    return sys::call_with(__NR_ioctl, process.userfault, request, argument);
+}
+
+std::uint64_t address_of(dsm::Page page) { return page << dsm::page_shift; }
+
+}  // namespace
+
+void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool writable) {
+    // One call per mapping: a run may cross from one to its neighbour.
+    std::uint64_t done = 0;
+    const std::uint64_t size = std::uint64_t{count} << dsm::page_shift;
+    while (done < size) {
+        long error;
+        std::int64_t copied;
+        if (data || !writable) {
+            alignas(64) static const std::byte zeros[dsm::page_size]{};
+            uffdio_copy copy{};
+            copy.dst = address_of(page) + done;
+            copy.src = reinterpret_cast<std::uint64_t>(data ? data + done : zeros);
+            copy.len = data ? size - done : dsm::page_size;
+            copy.mode = writable ? 0 : UFFDIO_COPY_MODE_WP;
+            error = control(UFFDIO_COPY, &copy);
+            copied = copy.copy;
+        } else {
+            uffdio_zeropage zero{};
+            zero.range = {address_of(page) + done, size - done};
+            error = control(UFFDIO_ZEROPAGE, &zero);
+            copied = zero.zeropage;
+        }
+        if (copied > 0)
+            done += static_cast<std::uint64_t>(copied);
+        else if (error == -sys::e_exist)
+            die("a page that should be missing is there",
+                static_cast<long>(address_of(page) + done));
+        else if (error != -sys::e_again && error != 0)
+            die("a page cannot be put in place", error);
+    }
+}
+
+void Port::upgrade(dsm::Page page) {
+    uffdio_writeprotect change{{address_of(page), dsm::page_size}, 0};
+    while (control(UFFDIO_WRITEPROTECT, &change) == -sys::e_again) {
+    }
+}
+
+void Port::protect(dsm::Page page, unsigned count) {
+    uffdio_writeprotect change{{address_of(page), std::uint64_t{count} << dsm::page_shift},
+                               UFFDIO_WRITEPROTECT_MODE_WP};
+    long error;
+    while ((error = control(UFFDIO_WRITEPROTECT, &change)) == -sys::e_again) {
+    }
+    if (error != 0) die("a page cannot be protected", error);
+}
+
+void Port::copy(dsm::Page page, unsigned count, std::byte* out) {
+    const std::size_t size = std::size_t{count} << dsm::page_shift;
+    const struct {
+        std::uint64_t base, length;
+    } here{reinterpret_cast<std::uint64_t>(out), size}, there{address_of(page), size};
+    if (sys::call_with(__NR_process_vm_readv, sys::call(__NR_getpid), &here, 1, &there, 1, 0) ==
+        static_cast<long>(size))
+        return;
+    // The program may not read it (PROT_NONE); the file may.
+    if (sys::call_with(__NR_pread64, memory_file, out, size, address_of(page)) !=
+        static_cast<long>(size))
+        die("a page cannot be read");
+}
+
+void Port::drop(dsm::Page page, unsigned count) {
+    sys::call_with(__NR_madvise, address_of(page), std::uint64_t{count} << dsm::page_shift,
+                   sys::madv_dontneed);
+}
+
+void Port::wake(dsm::Page page) {
+    memory::wake(address_of(page), address_of(page) + dsm::page_size);
+}
+
+std::byte* Port::buffer() { return page_buffer; }
+
+void Port::send(dsm::Node node, const wire::Frame& frame, const std::byte* data) {
+    links[node].send(frame, data);
+}
+
+void* Port::allocate() { return arena::allocate_page(); }
+void Port::free(void* block) { arena::free_page(block); }
+
+bool Port::home_has(dsm::Page page) {
+    std::uint64_t entry = 0;
+    sys::call_with(__NR_pread64, pagemap_file, &entry, sizeof entry, page * sizeof entry);
+    return (entry & pagemap_present) != 0;
+}
+
+dsm::Mapping Port::mapping(dsm::Page page) {
+    const Range range = watched.around(address_of(page));
+    return {range.begin >> dsm::page_shift, range.end >> dsm::page_shift};
+}
+
+void Port::gathered(std::uint64_t) { gather_sequence.advance(); }
+
+long open(int device) {
+    const long descriptor = sys::call(__NR_ioctl, device, static_cast<long>(USERFAULTFD_IOC_NEW),
+                                      sys::o_cloexec | sys::o_nonblock);
+    sys::call(__NR_close, device);
+    if (sys::failed(descriptor)) return descriptor;
+    process.userfault = hide_descriptor(static_cast<int>(descriptor));
+    uffdio_api api{};
+    api.api = UFFD_API;
+    api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+    if (const long error = control(UFFDIO_API, &api); error != 0) return error;
+    const long mem =
+        sys::call_with(__NR_openat, -100, "/proc/self/mem", sys::o_rdonly | sys::o_cloexec, 0);
+    const long map =
+        sys::call_with(__NR_openat, -100, "/proc/self/pagemap", sys::o_rdonly | sys::o_cloexec, 0);
+    if (sys::failed(mem) || sys::failed(map)) return sys::failed(mem) ? mem : map;
+    memory_file = hide_descriptor(static_cast<int>(mem));
+    pagemap_file = hide_descriptor(static_cast<int>(map));
+    if (!page_buffer)
+        page_buffer = static_cast<std::byte*>(arena::allocate(dsm::max_run * dsm::page_size));
+    if (!page_buffer || !watched.open()) return -sys::e_nomem;
+    dsm::Config config;
+    if (process.home)
+        new (home_storage) Home(Port{}, config);
+    else
+        new (remote_storage) Remote(Port{}, config);
+    return 0;
+}
+
+void close() {
+    for (int* descriptor : {&process.userfault, &memory_file, &pagemap_file})
+        if (*descriptor >= 0) {
+            sys::call(__NR_close, *descriptor);
+            *descriptor = -1;
+        }
+    for (unsigned node = 1; node < process.nodes; ++node)
+        if (process.body_on[node]) sys::call(__NR_close, links[node].descriptor());
+    watched.clear();
+    space_lock = Lock{};
+}
+
+Lock& lock() { return space_lock; }
+Home& home() { return *reinterpret_cast<Home*>(home_storage); }
+Remote& remote() { return *reinterpret_cast<Remote*>(remote_storage); }
+Ranges& ranges() { return watched; }
+Link& link(unsigned node) { return links[node]; }
+Sequence& gathers() { return gather_sequence; }
+
+long watch(std::uint64_t begin, std::uint64_t end) {
+    uffdio_register what{};
+    what.range = {begin, end - begin};
+    what.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP;
+    const long error = control(UFFDIO_REGISTER, &what);
+    if (error == 0 && !watched.add(begin, end)) return -sys::e_nomem;
+    return error;
+}
+
+void wake(std::uint64_t begin, std::uint64_t end) {
+    uffdio_range range{begin, end - begin};
+    control(UFFDIO_WAKE, &range);
+}
+
+void check(dsm::Status status) {
+    if (status != dsm::Status::ok) die(dsm::describe(status));
+}
+
+}  // namespace holon::ssi::memory

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The vDSO that the program is given (ssi/vdso), put in place.
+#pragma once
+
+#include <cstdint>
+
+namespace holon::ssi {
+
+/// At exec: maps the image at layout::vdso and points AT_SYSINFO_EHDR there. `stack` is as execve
+/// left it.
+void give_vdso(std::uint64_t* stack);
+void map_program_vdso();
+/// The kernel's own, where it answers; null where there is none.
+void use_kernel_vdso(const void* image);
+/// From now on clocks are the program's: this kernel's plus `offset` ns, never behind a message.
+void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset);
+
+}  // namespace holon::ssi

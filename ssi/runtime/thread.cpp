@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/thread.h"
+
+#include "ssi/runtime/arena.h"
+#include "ssi/runtime/lock.h"
+#include "ssi/runtime/process.h"
+
+namespace holon::ssi {
+namespace {
+
+constexpr std::uint32_t fp_magic1 = 0x46505853;  // FP_XSTATE_MAGIC1, uapi/asm/sigcontext.h
+constexpr std::size_t fp_software = 464;         // struct _fpx_sw_bytes inside the FXSAVE area
+constexpr long arch_set_gs = 0x1001;
+
+Lock blocks_lock;
+Thread* blocks[4096];
+std::size_t block_count;
+
+}  // namespace
+
+Thread* new_thread() {
+    Holding held(blocks_lock);
+    for (std::size_t i = 0; i < block_count; ++i) {
+        std::int32_t free = 0;
+        if (__atomic_compare_exchange_n(&blocks[i]->occupied, &free, 1, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
+            Thread* thread = blocks[i];
+            std::uint8_t* buffer = thread->buffer;
+            memset(thread, 0, offsetof(Thread, state));
+            thread->self = thread;
+            thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
+            thread->occupied = 1;
+            thread->channel = -1;
+            thread->buffer = buffer;
+            return thread;
+        }
+    }
+    if (block_count == sizeof blocks / sizeof *blocks) return nullptr;
+    auto* thread = static_cast<Thread*>(arena::allocate(Thread::size, Thread::size));
+    auto* buffer = static_cast<std::uint8_t*>(arena::allocate(Thread::buffer_size));
+    if (thread == nullptr || buffer == nullptr) return nullptr;
+    thread->self = thread;
+    thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
+    thread->occupied = 1;
+    thread->channel = -1;
+    thread->buffer = buffer;
+    blocks[block_count++] = thread;
+    return thread;
+}
+
+Thread* find_thread(std::uint32_t number) {
+    Holding held(blocks_lock);
+    for (std::size_t i = 0; i < block_count; ++i)
+        if (blocks[i]->occupied != 0 && blocks[i]->number == number) return blocks[i];
+    return nullptr;
+}
+
+void after_fork() {
+    arena::after_fork();
+    blocks_lock = Lock{};
+    for (std::size_t i = 0; i < block_count; ++i)
+        if (blocks[i] != self()) blocks[i]->occupied = 0;
+}
+
+void adopt(Thread* thread) {
+    sys::call_with(__NR_arch_prctl, arch_set_gs, thread);
+    thread->local_tid =
+        static_cast<std::int32_t>(sys::call_with(__NR_set_tid_address, &thread->occupied));
+}
+
+void leave_thread() {
+    for (;;) sys::call(__NR_exit, 0);
+}
+
+void capture(ThreadState& state, const sys::UContext& context) {
+    state.context = context;
+    state.fp_size = 0;
+    if (context.fpstate == 0) return;
+    const auto* fp = reinterpret_cast<const std::uint8_t*>(context.fpstate);
+    std::uint32_t software[2];  // magic1, extended_size
+    memcpy(software, fp + fp_software, sizeof software);
+    const std::uint32_t size = software[0] == fp_magic1 ? software[1] : 512;
+    if (size > sizeof state.fp) die("floating-point state larger than any known", size);
+    memcpy(state.fp, fp, size);
+    state.fp_size = size;
+}
+
+void resume(Thread* thread, const ThreadState& state, const sys::StackT& alternate_stack) {
+    ThreadState& frame = thread->state;
+    if (&frame != &state) memcpy(&frame, &state, travelling_size(state));
+    frame.context.fpstate = frame.fp_size != 0 ? reinterpret_cast<std::uint64_t>(frame.fp) : 0;
+    frame.context.stack = alternate_stack;
+    frame.context.sigmask &= ~(1UL << (sys::sig_sys - 1));
+    ssi_leave(&frame.context);
+}
+
+}  // namespace holon::ssi

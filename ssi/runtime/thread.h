@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// One thread of the program as the runtime knows it, on either side, and what of it travels.
+#pragma once
+
+#include "ssi/runtime/sys.h"
+
+namespace holon::ssi {
+
+/// Everything a thread is: what a body is made from, and what it becomes when it comes home. Sent
+/// as the payload of start_thread, clone calls and move_home, without the unused tail of fp.
+struct ThreadState {
+    sys::UContext context;  ///< context.sigmask is the program's signal mask; context.stack its
+                            ///< alternate stack
+    std::uint64_t fs_base;
+    std::uint64_t clear_tid;    ///< where CLONE_CHILD_CLEARTID wants a zero, or 0
+    std::uint64_t robust_list;  ///< head given to set_robust_list, or 0
+    std::int32_t pid;
+    std::int32_t tid;  ///< its number at home: the only one the program ever sees
+    std::uint32_t cpu;
+    std::uint32_t fp_size;  ///< bytes used of fp, 0: initial floating-point state
+    alignas(64) std::uint8_t fp[16384 - 512];
+};
+
+constexpr std::size_t travelling_size(const ThreadState& state) {
+    return offsetof(ThreadState, fp) + state.fp_size;
+}
+
+/// A thread's block: this structure at the low end, its runtime stack above it. GS points to it on
+/// every thread of a prepared process (programs that set GS themselves are pinned before they are
+/// prepared). Blocks are never unmapped: a freed one is reused when `occupied` has been cleared by
+/// the kernel at the exit of its last thread.
+struct Thread {
+    Thread* self;
+    std::uint64_t stack_top;
+    std::uint32_t
+        pending_signals;  ///< taken by a deputy for its body and not yet passed on; read by entry.S
+    std::int32_t
+        occupied;  ///< the kernel clears and wakes it when the thread has gone (set_tid_address)
+    std::int32_t tid;        ///< at home
+    std::int32_t local_tid;  ///< on this node
+    std::uint32_t node;      ///< where the body is
+    std::int32_t channel;    ///< descriptor to deputy or body, -1
+    std::uint32_t number;    ///< of the channel; unique in the process, 0 is the main thread
+    std::uint32_t cpu;       ///< virtual CPU
+    std::uint64_t robust_list, clear_tid;
+    std::uint64_t calls;      ///< forwarded
+    sys::SigInfo signals[8];  ///< the pending ones, oldest first
+    ThreadState state;
+    std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
+
+    static constexpr std::size_t size = 128 * 1024;
+    static constexpr std::size_t buffer_size = 128 * 1024;
+};
+static_assert(offsetof(Thread, stack_top) == 8 && offsetof(Thread, pending_signals) == 16,
+              "entry.S knows them");
+
+inline Thread* self() {
+    Thread* thread;
+    __asm__("mov %%gs:0, %0" : "=r"(thread));
+    return thread;
+}
+
+/// A block with a stack, from the free ones or new; nullptr where memory is out. Any thread.
+Thread* new_thread();
+/// The thread with that channel number, or nullptr.
+Thread* find_thread(std::uint32_t number);
+/// Makes `thread` the calling thread's: GS, set_tid_address(&occupied), alternate stack (bodies).
+void adopt(Thread* thread);
+/// Ends the calling thread, whose block becomes free when the kernel has let go of it.
+[[noreturn]] void leave_thread();
+
+/// Puts the state into a signal frame on the calling thread's runtime stack and goes on there. FS
+/// is set.
+[[noreturn]] void resume(Thread* thread, const ThreadState& state,
+                         const sys::StackT& alternate_stack);
+/// The reverse: from a signal frame.
+void capture(ThreadState& state, const sys::UContext& context);
+
+}  // namespace holon::ssi
+
+// In this file, not behind a table of addresses: the code is position-independent.
+#pragma GCC visibility push(hidden)
+extern "C" {
+[[noreturn]] void ssi_leave(holon::ssi::sys::UContext* context);
+long ssi_clone_thread(unsigned long flags, void* stack_top, std::uint64_t parent_tid,
+                      std::uint64_t child_tid, std::uint64_t tls, void (*function)(void*),
+                      void* argument);
+long ssi_interruptible(holon::ssi::Thread* thread, long number, const long* args);
+long ssi_notified(long number, const long* args);
+void ssi_home_trap();
+void ssi_body_trap();
+void ssi_restorer();
+extern const char ssi_interruptible_begin[], ssi_interruptible_syscall[];
+}
+#pragma GCC visibility pop
