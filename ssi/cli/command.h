@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The subcommands of ssi. Each takes the arguments behind its name and returns the exit status; an
+// Error is printed by main.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plugins/os/fd.h"
+
+namespace holon::ssi::cli {
+
+using Arguments = std::vector<std::string>;
+
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+
+int run(const Arguments& arguments);
+int nodes(const Arguments& arguments);
+int ps(const Arguments& arguments);
+
+// A connection to the daemon of the partition ($SSI_PARTITION, or "default") of this node. Throws
+// Error when there is none, or when what answers is not root's.
+os::Fd connect_to_daemon();
+
+}  // namespace holon::ssi::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Serves the `ssi` command (client.h).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ssi/daemon/messages.h"
+#include "ssi/daemon/socket.h"
+
+namespace holon::ssi::daemon {
+
+// What the two kinds of node (first, others) answer. Each function may throw Error; it becomes the
+// answer.
+struct ClientActions {
+    std::function<void(os::Fd listener, std::uint32_t flags)> run;
+    std::function<std::vector<MemberInfo>()> nodes;
+    std::function<std::string(uid_t asking)> processes;  // JSON
+};
+
+// Accepts clients on ADDRESS, on threads of its own, until the daemon ends.
+void serve_clients(const std::string& address, ClientActions actions);
+
+std::string nodes_as_json(const std::vector<MemberInfo>& members);
+
+}  // namespace holon::ssi::daemon

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/daemon/control_server.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "plugins/os/error.h"
+#include "ssi/daemon/messages.h"
+
+namespace holon::ssi::daemon {
+namespace {
+
+constexpr std::ptrdiff_t max_programs_per_user = 2048;
+
+bool reply(int socket, const ControlMessage& message, int descriptor = -1) {
+    return send_packet(socket, {reinterpret_cast<const char*>(&message), sizeof message},
+                       descriptor);
+}
+
+bool refuse(int socket, const std::string& why) {
+    ControlMessage message{};
+    message.type = ControlType::refused;
+    why.copy(message.text, sizeof message.text - 1);
+    return reply(socket, message);
+}
+
+std::string text_of(const ControlMessage& message) {
+    return printable({message.text, ::strnlen(message.text, sizeof message.text)});
+}
+
+}  // namespace
+
+struct ControlServer::Client {
+    os::Fd socket;
+    ucred who{};
+    std::vector<gid_t> groups;
+    bool greeted = false;
+    std::map<std::uint32_t, Token> bodies;  // by node
+    std::uint64_t away = 0;                 // under mutex_
+    std::string pinned;                     // under mutex_
+};
+
+ControlServer::ControlServer(const Members& members, Peers& peers, const Digest& runtime)
+    : members_(members), peers_(peers), runtime_(runtime) {}
+ControlServer::~ControlServer() = default;
+
+void ControlServer::serve(const std::string& address) {
+    os::Fd listener = listen_local(address);
+    std::thread([this, listener = std::move(listener)] { accept_all(listener); }).detach();
+}
+
+void ControlServer::accept_all(const os::Fd& listener) {
+    for (;;) {
+        os::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!socket.valid()) continue;
+        try {
+            const ucred who = credentials_of(socket.get());
+            std::vector<gid_t> groups = groups_of(socket.get());
+            const std::lock_guard lock(mutex_);
+            const auto same = std::count_if(clients_.begin(), clients_.end(),
+                                            [&](const Client& c) { return c.who.uid == who.uid; });
+            if (same >= max_programs_per_user) {
+                refuse(socket.get(), "too many programs of this user have threads");
+                continue;
+            }
+            const auto client = clients_.emplace(clients_.end());
+            client->socket = std::move(socket);
+            client->who = who;
+            client->groups = std::move(groups);
+            std::thread([this, client] {
+                serve_client(*client);
+                const std::lock_guard end(mutex_);
+                clients_.erase(client);
+            }).detach();
+        } catch (const std::exception& error) {
+            spdlog::warn("a program could not be served: {}", error.what());
+        }
+    }
+}
+
+void ControlServer::serve_client(Client& client) {
+    const int socket = client.socket.get();
+    while (auto packet = receive_packet(socket, sizeof(ControlMessage))) {
+        ControlMessage request;
+        if (packet->bytes.size() != sizeof request) return;
+        std::memcpy(&request, packet->bytes.data(), sizeof request);
+        try {
+            if (!answer(client, request)) return;
+        } catch (const std::exception& error) {
+            spdlog::warn("process {} of uid {}: {}", client.who.pid, client.who.uid, error.what());
+            if (!refuse(socket, error.what())) return;
+        }
+    }
+}
+
+bool ControlServer::answer(Client& client, const ControlMessage& request) {
+    switch (request.type) {
+        case ControlType::hello:
+            return welcome(client);
+        case ControlType::start_body:
+            return start_body(client, request);
+        case ControlType::open_channel:
+            return open_channel(client, request);
+        case ControlType::pinned: {
+            const std::lock_guard lock(mutex_);
+            client.pinned = text_of(request);
+            return true;
+        }
+        case ControlType::counters: {
+            const std::lock_guard lock(mutex_);
+            client.away = request.value;
+            return true;
+        }
+        default:
+            return refuse(client.socket.get(), "no such request");
+    }
+}
+
+bool ControlServer::welcome(Client& client) {
+    const os::Fd userfaultfd(::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC));
+    if (!userfaultfd.valid()) throw Error("/dev/userfaultfd: {}", errno_text());
+    ControlMessage message{};
+    message.type = ControlType::welcome;
+    // A node that is down counts, without CPUs: numbers of nodes do not change.
+    for (const MemberInfo& member : members_.list()) {
+        message.value = std::max<std::uint64_t>(message.value, member.number + 1);
+        if (member.up) message.node_cpus[member.number] = member.cpus;
+    }
+    client.greeted = true;
+    return reply(client.socket.get(), message, userfaultfd.get());
+}
+
+bool ControlServer::start_body(Client& client, const ControlMessage& request) {
+    if (!client.greeted) return refuse(client.socket.get(), "no hello before it");
+    if (client.bodies.contains(request.node))
+        return refuse(client.socket.get(), "there is a body process on that node already");
+    BodyRequest body{random_digest(), client.who.uid, client.who.gid, {}, runtime_};
+    body.groups.assign(client.groups.begin(), client.groups.end());
+    const os::Fd link = peers_.request(request.node, {MessageType::body, encode(body)});
+    client.bodies[request.node] = body.token;
+    ControlMessage message{};
+    message.type = ControlType::body_started;
+    message.node = request.node;
+    return reply(client.socket.get(), message, link.get());
+}
+
+bool ControlServer::open_channel(Client& client, const ControlMessage& request) {
+    const auto body = client.bodies.find(request.node);
+    if (body == client.bodies.end())
+        return refuse(client.socket.get(), "no body process on that node");
+    const os::Fd channel = peers_.request(
+        request.node, {MessageType::channel, encode(ChannelRequest{body->second, request.value})});
+    ControlMessage message{};
+    message.type = ControlType::channel_opened;
+    message.node = request.node;
+    message.value = request.value;
+    return reply(client.socket.get(), message, channel.get());
+}
+
+std::vector<ControlServer::Program> ControlServer::programs() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Program> programs;
+    for (const Client& client : clients_)
+        programs.push_back({client.who.pid, client.who.uid, client.away, client.pinned});
+    return programs;
+}
+
+}  // namespace holon::ssi::daemon

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The first node: home of all programs, keeper of the table of members.
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <thread>
+
+#include "plugins/os/error.h"
+#include "ssi/daemon/client.h"
+#include "ssi/daemon/client_server.h"
+#include "ssi/daemon/control_server.h"
+#include "ssi/daemon/inbound.h"
+#include "ssi/daemon/members.h"
+#include "ssi/daemon/node.h"
+#include "ssi/daemon/peers.h"
+#include "ssi/daemon/processes.h"
+#include "ssi/daemon/wait.h"
+#include "ssi/inject/injector.h"
+
+namespace holon::ssi::daemon {
+namespace {
+
+// One member's link, from its request to join to its loss: a ping with the table of members, a
+// pong, over and over.
+void serve_member(const Node& node, Members& members, Peers& peers, Connection connection) {
+    const Message request = connection.receive();
+    if (request.type != MessageType::join) throw Error("a member that does not join");
+    const Join join = decode_join(request.payload);
+    Endpoint endpoint = peer_of(connection.fd());
+    endpoint.set_port(join.port);
+    std::uint32_t number = 0;
+    try {
+        number = members.join(join, endpoint);
+    } catch (const Error& error) {
+        connection.send({MessageType::refused, error.what()});
+        throw Error("{} cannot join: {}", join.name, error.what());
+    }
+    peers.forget(number);
+    connection.send({MessageType::joined, encode(Joined{number, node.name})});
+    spdlog::info("node {} ({}, {}, {} CPUs) has joined", number, join.name, endpoint.text(),
+                 join.cpus);
+    try {
+        while (members.is_current(number, join.instance)) {
+            connection.send({MessageType::ping, encode(members.list())}, node.timeout);
+            if (connection.receive(node.timeout).type != MessageType::pong)
+                throw Error("not a pong");
+            wait_for_heartbeat(connection.fd());
+        }
+    } catch (const Error& error) {
+        spdlog::warn("node {} ({}) is lost: {}", number, join.name, error.what());
+        members.lost(number, join.instance);
+        peers.forget(number);
+    }
+}
+
+}  // namespace
+
+void run_first_node(Node& node) {
+    Members members(node.name, node.listen.text(), node.cpus, node.runtime.digest, node.machine);
+    const Digest runtime = node.runtime.digest;
+    inject::Injector injector(std::move(node.runtime), control_address(node.partition));
+    Peers peers(members, node.key, node.timeout);
+    ControlServer control(members, peers, runtime);
+    control.serve(control_address(node.partition));
+    serve_clients(
+        client_address(node.partition),
+        {[&](os::Fd listener, std::uint32_t flags) { injector.serve(std::move(listener), flags); },
+         [&] { return members.list(); },
+         [&](uid_t asking) {
+             return processes_as_json(asking, control.programs(), injector.pinned());
+         }});
+    serve_daemons(node, [&](Connection connection) {
+        if (connection.purpose() != Purpose::member)
+            throw Error("this is the first node: programs have no threads from elsewhere here");
+        serve_member(node, members, peers, std::move(connection));
+    });
+    spdlog::info("first node {} of partition {} on {}, {} CPUs", node.name, node.partition,
+                 node.listen.text(), node.cpus);
+    wait_for_end();
+    exit_now();
+}
+
+}  // namespace holon::ssi::daemon

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ssid: one per node; joins the nodes of a partition and puts the engine into programs.
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <fstream>
+#include <iostream>
+
+#include "paths.h"
+#include "plugins/os/error.h"
+#include "ssi/daemon/client.h"
+#include "ssi/daemon/node.h"
+
+namespace po = boost::program_options;
+
+namespace holon::ssi::daemon {
+namespace {
+
+constexpr char usage[] =
+    "usage: ssid --listen ADDRESS --key FILE --plain [--join ADDRESS] [OPTIONS]\n\n"
+    "The daemon of a virtual SMP, one per node, run by root. Without --join it is the first node, "
+    "on\n"
+    "which all programs start (ssi run); others join it and lend their CPUs.\n\n"
+    "    node1# ssid --listen 10.0.0.1 --key /etc/holon/ssi.key --plain\n"
+    "    node2# ssid --listen 10.0.0.2 --key /etc/holon/ssi.key --plain --join 10.0.0.1\n\n";
+
+constexpr char plain_needed[] =
+    "the memory and system calls of programs go over the network unencrypted once the nodes have "
+    "authenticated each other; say --plain if the network between the nodes is closed to others";
+
+po::options_description make_options() {
+    po::options_description options("Options");
+    auto add = options.add_options();
+    add("listen", po::value<std::string>()->value_name("ADDR[:PORT]"),
+        "address that the other nodes reach this one at; port 7717 if none is given");
+    add("join", po::value<std::string>()->value_name("ADDR[:PORT]"), "address of the first node");
+    add("key", po::value<std::string>()->value_name("FILE"),
+        "the partition's key: the same 32 bytes or more on all nodes, mode 0600");
+    add("plain", "traffic between nodes may be unencrypted");
+    add("cpus", po::value<unsigned>()->value_name("N"),
+        "CPUs that programs see of this node (default: those ssid may use)");
+    add("name", po::value<std::string>()->value_name("NAME"),
+        "this node's name (default: its hostname)");
+    add("partition", po::value<std::string>()->value_name("NAME")->default_value(default_partition),
+        "tells the daemons of several partitions on one node apart");
+    add("runtime",
+        po::value<std::string>()->value_name("FILE")->default_value(std::string(HOLON_LIBDIR) +
+                                                                    "/ssi-runtime"),
+        "what is put into programs; the same file at the same path on all nodes");
+    add("timeout", po::value<unsigned>()->value_name("SECONDS")->default_value(60),
+        "silence after which a node is lost");
+    add("verbose", "log more");
+    add("help,h", "this text");
+    add("version", "the version");
+    return options;
+}
+
+std::string hostname() {
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return std::string(name).substr(0, max_name);
+}
+
+void check_host() {
+    if (::geteuid() != 0) throw Error("ssid needs root");
+    if (::access("/dev/userfaultfd", R_OK | W_OK) != 0)
+        throw Error("/dev/userfaultfd: {}; Linux 6.1 or later with CONFIG_USERFAULTFD is needed",
+                    errno_text());
+    std::ifstream yama("/proc/sys/kernel/yama/ptrace_scope");
+    int scope = 0;
+    if (yama >> scope && scope >= 3)
+        throw Error(
+            "kernel.yama.ptrace_scope is {}: the engine cannot get into programs; it must be "
+            "2 or less",
+            scope);
+}
+
+std::string required(const po::variables_map& values, const char* name) {
+    if (values.count(name) == 0) throw Error("--{} is needed; see ssid --help", name);
+    return values[name].as<std::string>();
+}
+
+Node make_node(const po::variables_map& values) {
+    const Endpoint listen = resolve(required(values, "listen"));
+    const std::string key = required(values, "key");
+    if (values.count("plain") == 0) throw Error("{}", plain_needed);
+    Node node{.name = values.count("name") != 0 ? values["name"].as<std::string>() : hostname(),
+              .partition = values["partition"].as<std::string>(),
+              .listen = listen,
+              .home = {},
+              .key = read_key(key),
+              .cpus = values.count("cpus") != 0 ? values["cpus"].as<unsigned>() : usable_cpus(),
+              .timeout = std::chrono::seconds(values["timeout"].as<unsigned>()),
+              .runtime = inject::load_runtime(values["runtime"].as<std::string>())};
+    if (values.count("join") != 0) node.home = resolve(values["join"].as<std::string>());
+    for (const std::string& name : {node.name, node.partition})
+        if (!is_name(name))
+            throw Error("'{}' is not a name: letters, digits, '.', '-' and '_', {} at most", name,
+                        max_name);
+    if (node.cpus == 0 || node.cpus > 4096) throw Error("--cpus is from 1 to 4096");
+    if (node.timeout.count() < 1 || node.timeout.count() > 86400)
+        throw Error("--timeout is from 1 to 86400 seconds");
+    return node;
+}
+
+void set_up_process(bool verbose) {
+    ::signal(SIGPIPE, SIG_IGN);
+    sigset_t ends;
+    ::sigemptyset(&ends);
+    ::sigaddset(&ends, SIGTERM);
+    ::sigaddset(&ends, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    auto logger = spdlog::stderr_color_mt("ssid");
+    logger->set_pattern("ssid: %v");
+    if (::isatty(2) == 0) logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l: %v");
+    logger->flush_on(spdlog::level::debug);
+    if (verbose) logger->set_level(spdlog::level::debug);
+    spdlog::set_default_logger(logger);
+}
+
+int run(int argc, char** argv) {
+    const po::options_description options = make_options();
+    po::variables_map values;
+    po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), values);
+    po::notify(values);
+    if (values.count("help") != 0) {
+        std::cout << usage << options;
+        return 0;
+    }
+    if (values.count("version") != 0) {
+        std::cout << "ssid " HOLON_VERSION "\n";
+        return 0;
+    }
+    Node node = make_node(values);
+    check_host();
+    set_up_process(values.count("verbose") != 0);
+    if (node.home)
+        run_member(node);
+    else
+        run_first_node(node);
+    return 0;
+}
+
+}  // namespace
+}  // namespace holon::ssi::daemon
+
+int main(int argc, char** argv) {
+    try {
+        return holon::ssi::daemon::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "ssid: " << error.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Sockets as the daemon needs them: TCP with deadlines, abstract Unix sockets with descriptors.
+// Sockets stay blocking, for programs get them; deadlines are kept with poll. All throw Error.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/os/fd.h"
+
+namespace holon::ssi::daemon {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = Clock::time_point;
+
+inline constexpr std::uint16_t default_port = 7717;
+
+struct Endpoint {
+    sockaddr_storage address{};
+    socklen_t size = 0;
+
+    std::uint16_t port() const;
+    void set_port(std::uint16_t port);
+    std::string host() const;  // numeric, without the port
+    std::string text() const;
+    bool same_host(const Endpoint& other) const;
+};
+
+// "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; names are looked up.
+Endpoint resolve(std::string_view text);
+
+os::Fd listen_tcp(const Endpoint& endpoint);
+// With keepalive and a limit for unacknowledged data of TIMEOUT; no delay for small packets.
+os::Fd connect_tcp(const Endpoint& to, Deadline deadline, std::chrono::seconds timeout);
+void tune(int fd, std::chrono::seconds timeout);
+Endpoint peer_of(int fd);
+
+// Exactly SIZE bytes; `what` names the other end in the error.
+std::string read_exactly(int fd, std::size_t size, Deadline deadline);
+void write_exactly(int fd, std::string_view bytes, Deadline deadline);
+
+// Abstract SOCK_SEQPACKET sockets, NAME without the leading zero byte.
+os::Fd listen_local(const std::string& name);
+os::Fd connect_local(const std::string& name);
+ucred credentials_of(int fd);
+std::vector<gid_t> groups_of(int fd);
+
+struct Packet {
+    std::string bytes;
+    os::Fd fd;  // the first descriptor that came along; more are closed
+};
+// False when the other end is gone.
+bool send_packet(int fd, std::string_view bytes, int descriptor = -1);
+// nullopt at the end, or for a packet above `limit`.
+std::optional<Packet> receive_packet(int fd, std::size_t limit);
+
+}  // namespace holon::ssi::daemon

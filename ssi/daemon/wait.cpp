@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/daemon/wait.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+namespace holon::ssi::daemon {
+namespace {
+
+constexpr int heartbeat_ms = 2000;
+constexpr int retry_ms = 500;
+
+}  // namespace
+
+void wait_for_end() {
+    sigset_t ends;
+    ::sigemptyset(&ends);
+    ::sigaddset(&ends, SIGTERM);
+    ::sigaddset(&ends, SIGINT);
+    int signal = 0;
+    while (::sigwait(&ends, &signal) != 0) {
+    }
+    spdlog::info("ends after signal {}", signal);
+}
+
+void exit_now() {
+    spdlog::default_logger()->flush();
+    ::_exit(0);
+}
+
+void wait_for_heartbeat(int link) {
+    pollfd entry{link, POLLIN | POLLRDHUP, 0};
+    ::poll(&entry, 1, heartbeat_ms);
+}
+
+void wait_before_retry() { ::poll(nullptr, 0, retry_ms); }
+
+}  // namespace holon::ssi::daemon

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What a daemon waits for when it has nothing to do.
+#pragma once
+
+namespace holon::ssi::daemon {
+
+// SIGTERM or SIGINT, which every thread has blocked.
+void wait_for_end();
+
+// Ends the process without waiting for its threads, which own nothing that outlives it.
+[[noreturn]] void exit_now();
+
+// Until the next heartbeat is due, or something comes over the link, as its end does.
+void wait_for_heartbeat(int link);
+
+// Between two attempts to reach a node that does not answer.
+void wait_before_retry();
+
+}  // namespace holon::ssi::daemon

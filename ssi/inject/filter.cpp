@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/inject/filter.h"
+
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "plugins/os/error.h"
+#include "ssi/runtime/layout.h"
+
+namespace holon::ssi::inject {
+namespace {
+
+constexpr std::uint32_t i386_execve = 11;
+constexpr std::uint32_t i386_execveat = 358;
+constexpr std::uint32_t runtime_high = layout::range_begin >> 32;
+static_assert(layout::range_end - layout::range_begin == 1ull << 32);
+
+constexpr std::uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
+
+// The places a test can go to; made into distances when the program is complete.
+enum class To { next, allow, notify, absent, from_runtime, clone, i386 };
+
+struct Step {
+    std::uint16_t code;
+    std::uint32_t value;
+    To yes = To::next;
+    To no = To::next;
+    To label = To::next;  // this step is where that label leads
+};
+
+Step load(std::size_t offset) {
+    return {BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)};
+}
+Step equal(std::uint32_t value, To yes, To no = To::next) {
+    return {BPF_JMP | BPF_JEQ | BPF_K, value, yes, no};
+}
+Step give(std::uint32_t action, To label) {
+    return {BPF_RET | BPF_K, action, To::next, To::next, label};
+}
+Step at(To label, Step step) {
+    step.label = label;
+    return step;
+}
+
+std::vector<sock_filter> assemble(const std::vector<Step>& steps) {
+    auto distance = [&](std::size_t from, To to) -> std::uint8_t {
+        if (to == To::next) return 0;
+        for (std::size_t i = from + 1; i < steps.size(); ++i)
+            if (steps[i].label == to) return static_cast<std::uint8_t>(i - from - 1);
+        throw Error("the filter has a jump to nowhere");
+    };
+    std::vector<sock_filter> program;
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        program.push_back(
+            {steps[i].code, distance(i, steps[i].yes), distance(i, steps[i].no), steps[i].value});
+    return program;
+}
+
+}  // namespace
+
+// Number and architecture come first and alone decide for nearly all calls: what depends on nothing
+// else is what the kernel can keep in its bitmap. The instruction pointer is looked at only then.
+std::vector<sock_filter> make_filter(bool threads) {
+    constexpr std::size_t pointer_high = offsetof(seccomp_data, instruction_pointer) + 4;
+    return assemble({
+        load(offsetof(seccomp_data, arch)),
+        equal(AUDIT_ARCH_X86_64, To::next, To::i386),
+        load(offsetof(seccomp_data, nr)),
+        equal(SYS_clone, threads ? To::clone : To::allow),
+        equal(SYS_execve, To::from_runtime),
+        equal(SYS_execveat, To::from_runtime),
+        equal(SYS_clone3, To::absent),
+        equal(SYS_rseq, To::absent),
+        equal(SYS_io_uring_setup, To::absent, To::allow),
+
+        // clone3 keeps its flags in memory, where no filter can look; without it libraries use
+        // clone.
+        at(To::clone, load(offsetof(seccomp_data, args))),
+        {BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, To::from_runtime, To::allow},
+
+        at(To::i386, equal(AUDIT_ARCH_I386, To::next, To::allow)),
+        load(offsetof(seccomp_data, nr)),
+        equal(i386_execve, To::notify),
+        equal(i386_execveat, To::notify, To::allow),
+
+        at(To::absent, load(pointer_high)),
+        {BPF_JMP | BPF_JEQ | BPF_K, runtime_high, To::allow, To::next},
+        {BPF_RET | BPF_K, no_such_call},
+
+        at(To::from_runtime, load(pointer_high)),
+        equal(runtime_high, To::allow, To::notify),
+        give(SECCOMP_RET_ALLOW, To::allow),
+        give(SECCOMP_RET_USER_NOTIF, To::notify),
+    });
+}
+
+os::Fd install_filter(bool threads) {
+    std::vector<sock_filter> program = make_filter(threads);
+    const sock_fprog given{static_cast<unsigned short>(program.size()), program.data()};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        throw Error("cannot give up new privileges: {}", errno_text());
+    constexpr unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &given);
+    if (listener < 0 && errno == EBUSY) return {};
+    if (listener < 0) throw Error("the kernel refuses the filter: {}", errno_text());
+    return os::Fd(static_cast<int>(listener));
+}
+
+}  // namespace holon::ssi::inject

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/inject/injector.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "plugins/os/error.h"
+#include "plugins/os/file.h"
+#include "ssi/inject/process.h"
+#include "ssi/inject/tracee.h"
+
+namespace holon::ssi::inject {
+namespace {
+
+constexpr std::size_t max_threads = 64;
+constexpr std::size_t max_pinned = 4096;
+constexpr std::uint64_t kernel_restarts_call = static_cast<std::uint64_t>(-512);  // ERESTARTSYS
+constexpr std::uint64_t user_code_64 = 0x33;                                      // CS
+constexpr std::uint64_t sync_wake_up = 1;  // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+
+bool is_listener(int fd) {
+    char name[64];
+    const std::string link = fmt::format("/proc/self/fd/{}", fd);
+    const ssize_t length = ::readlink(link.c_str(), name, sizeof name);
+    return length > 0 &&
+           std::string_view(name, static_cast<std::size_t>(length)) == "anon_inode:seccomp notify";
+}
+
+bool answer_continue(int listener, std::uint64_t id) {
+    seccomp_notif_resp answer{};
+    answer.id = id;
+    answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    return ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0;
+}
+
+}  // namespace
+
+struct Injector::Listener {
+    std::uint64_t id;
+    os::Fd fd;
+    std::uint32_t flags;
+    std::mutex mutex;  // of blob
+    Blob blob;
+};
+
+struct Injector::Notification {
+    std::uint64_t id;
+    pid_t task;
+    std::uint64_t number;
+    bool x86_64;
+};
+
+Injector::Injector(RuntimeFile runtime, std::string control_address)
+    : runtime_(std::move(runtime)), control_address_(std::move(control_address)) {
+    epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    seccomp_notif_sizes sizes{};
+    if (!epoll_.valid() || !wake_.valid() ||
+        ::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0)
+        throw Error("the kernel cannot tell of calls (seccomp notifications): {}", errno_text());
+    notification_size_ = std::max<std::size_t>(sizes.seccomp_notif, sizeof(seccomp_notif));
+    epoll_event event{EPOLLIN, {.u64 = 0}};
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
+    const std::lock_guard lock(mutex_);
+    start_thread();
+}
+
+Injector::~Injector() {
+    stop_ = true;
+    ::eventfd_write(wake_.get(), 1);
+    for (std::thread& thread : threads_) thread.join();
+}
+
+void Injector::serve(os::Fd fd, std::uint32_t flags) {
+    if (!is_listener(fd.get())) throw Error("what was passed is not a filter's listener");
+    Parameters parameters{};
+    parameters.abi = runtime_abi;
+    parameters.flags = flags;
+    parameters.daemon_uid = ::getuid();
+    control_address_.copy(parameters.control, sizeof parameters.control - 1);
+    // The kernel hands the CPU over to the program at the answer; older ones do without.
+    ::ioctl(fd.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);
+
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t id = next_id_++;
+    const int raw = fd.get();
+    listeners_.emplace(id, new Listener{id, std::move(fd), flags, {}, Blob(runtime_, parameters)});
+    epoll_event event{EPOLLIN | EPOLLONESHOT, {.u64 = id}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, raw, &event) != 0) {
+        listeners_.erase(id);
+        throw Error("cannot watch the filter: {}", errno_text());
+    }
+}
+
+void Injector::start_thread() {
+    ++idle_;
+    threads_.emplace_back([this] { work(); });
+}
+
+void Injector::forget(std::uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    listeners_.erase(id);
+}
+
+void Injector::work() {
+    ::prctl(PR_SET_NAME, "ssid-inject");
+    while (!stop_) {
+        epoll_event event{};
+        if (::epoll_wait(epoll_.get(), &event, 1, -1) <= 0 || event.data.u64 == 0) continue;
+        std::shared_ptr<Listener> listener;
+        {
+            const std::lock_guard lock(mutex_);
+            if (auto found = listeners_.find(event.data.u64); found != listeners_.end())
+                listener = found->second;
+            if (--idle_ == 0 && threads_.size() < max_threads) start_thread();
+        }
+        if (listener && (event.events & EPOLLIN) != 0)
+            serve_one(listener);
+        else if (listener)  // nobody is left under this filter
+            forget(listener->id);
+        ++idle_;
+    }
+}
+
+void Injector::serve_one(const std::shared_ptr<Listener>& listener) {
+    std::vector<std::byte> buffer(notification_size_);
+    auto* raw = reinterpret_cast<seccomp_notif*>(buffer.data());
+    const bool received = ::ioctl(listener->fd.get(), SECCOMP_IOCTL_NOTIF_RECV, raw) == 0;
+    // The next call may be served by another thread from here on.
+    epoll_event event{EPOLLIN | EPOLLONESHOT, {.u64 = listener->id}};
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener->fd.get(), &event);
+    if (!received) return;  // the caller was killed, or its call interrupted
+    const Notification call{raw->id, static_cast<pid_t>(raw->pid),
+                            static_cast<std::uint64_t>(raw->data.nr),
+                            raw->data.arch == AUDIT_ARCH_X86_64};
+    if (call.x86_64 && call.number == SYS_clone)
+        serve_clone(*listener, call);
+    else
+        serve_exec(*listener, call);
+}
+
+// The call is let go first and the stop asked for second: an interrupt before the answer would take
+// the call back. A stop then follows in any case: at the end of execve, or when it has failed.
+void Injector::serve_exec(Listener& listener, const Notification& call) {
+    Tracee tracee(call.task);
+    const int error = tracee.error();
+    const bool answered = answer_continue(listener.fd.get(), call.id);
+    if (error != 0) {
+        if (answered && error == EPERM) pin(call.task, "traced");
+        return;
+    }
+    tracee.interrupt();
+    if (tracee.wait() != Tracee::Stop::exec) {
+        ++counters_.failed;
+        return;
+    }
+    const char* reason = inject(listener, tracee);
+    const pid_t process = tracee.id();
+    tracee.let_go();
+    if (reason == nullptr)
+        ++counters_.execs;
+    else
+        pin(process, reason);
+}
+
+// nullptr, or why the program starts without the engine.
+const char* Injector::inject(Listener& listener, Tracee& tracee) {
+    user_regs_struct registers{};
+    if (!tracee.registers(registers)) return "killed";
+    if (registers.cs != user_code_64) return "32-bit";
+    if (!runtime_.unchanged()) {
+        if (!changed_.exchange(true))
+            spdlog::warn(
+                "{} has changed: programs start without the engine until ssid is restarted",
+                runtime_.path.string());
+        return "runtime-changed";
+    }
+    const std::uint64_t page = registers.rip & ~(layout::page_size - 1);
+    if (!page_is_clean(tracee.id(), page)) return "written-entry";
+    {
+        const std::lock_guard lock(listener.mutex);
+        if (!tracee.write(page, listener.blob.page_for(registers.rip))) return "no-write";
+    }
+    return tracee.set_instruction_pointer(page) ? nullptr : "killed";
+}
+
+// The call is taken back (the stop interrupts its wait), and a SIGSYS is laid before it: the
+// runtime's handler finds the program about to execute its `syscall` instruction and sees to it,
+// and to all clone calls after it, from inside.
+void Injector::serve_clone(Listener& listener, const Notification& call) {
+    const pid_t process = process_of(call.task);
+    if (process == 0 || !has_runtime(call.task)) {
+        answer_continue(listener.fd.get(), call.id);
+        return;
+    }
+    Tracee tracee(call.task);
+    if (tracee.error() != 0) {
+        if (answer_continue(listener.fd.get(), call.id) && tracee.error() == EPERM)
+            pin(process, "traced");
+        return;
+    }
+    tracee.interrupt();
+    user_regs_struct registers{};
+    if (tracee.wait() != Tracee::Stop::other || tracee.signalled() ||
+        !tracee.registers(registers) || registers.orig_rax != SYS_clone ||
+        registers.rax != kernel_restarts_call)
+        return;  // a signal was faster: the call starts again and is told of again
+    registers.rip -= 2;
+    registers.rax = registers.orig_rax;
+    registers.orig_rax = static_cast<std::uint64_t>(-1);
+    siginfo_t information{};
+    information.si_signo = SIGSYS;
+    information.si_code = SI_QUEUE;
+    information.si_value.sival_int = 1;
+    if (!tracee.unblock_signal(SIGSYS) || !tracee.set_registers(registers)) return;
+    if (::syscall(SYS_rt_tgsigqueueinfo, process, call.task, SIGSYS, &information) != 0)
+        spdlog::warn("process {}: cannot hand a thread to the runtime: {}", process, errno_text());
+    ++counters_.threads;
+}
+
+void Injector::pin(pid_t process, const char* reason) {
+    ++counters_.pinned;
+    const std::lock_guard lock(mutex_);
+    if (pinned_.size() >= max_pinned)
+        std::erase_if(pinned_, [](const auto& entry) {
+            return start_time(entry.first) != entry.second.started;
+        });
+    if (pinned_.size() < max_pinned) pinned_[process] = {start_time(process), reason};
+}
+
+std::map<pid_t, Pinned> Injector::pinned() {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(
+        pinned_, [](const auto& entry) { return start_time(entry.first) != entry.second.started; });
+    return pinned_;
+}
+
+}  // namespace holon::ssi::inject

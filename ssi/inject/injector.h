@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Serves the filters of all programs under `ssi run`: puts the runtime into what they execute, and
+// sends a process's first thread to the runtime.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "plugins/os/fd.h"
+#include "ssi/inject/blob.h"
+#include "ssi/inject/runtime_file.h"
+
+namespace holon::ssi::inject {
+
+// Why a process runs without the engine. It is kept until the process is found to be another one.
+struct Pinned {
+    std::uint64_t started = 0;  // start time, tells a process from a later one of the same id
+    std::string reason;
+};
+
+struct Counters {
+    std::atomic<std::uint64_t> execs{0}, failed{0}, pinned{0}, threads{0};
+};
+
+// Threads that each serve one notification at a time from start to end, for a tracee belongs to the
+// thread that seized it. A slow file system under an execve holds one thread; when all are busy
+// another is started, up to a bound. Lives as long as the daemon.
+class Injector {
+  public:
+    Injector(RuntimeFile runtime, std::string control_address);
+    ~Injector();
+    Injector(const Injector&) = delete;
+    Injector& operator=(const Injector&) = delete;
+
+    // FLAGS: of struct Parameters. Throws Error when LISTENER is not the listener of a filter.
+    void serve(os::Fd listener, std::uint32_t flags);
+
+    const RuntimeFile& runtime() const { return runtime_; }
+    const Counters& counters() const { return counters_; }
+    std::map<pid_t, Pinned> pinned();
+
+  private:
+    struct Listener;
+    struct Notification;
+
+    void work();
+    void start_thread();
+    void serve_one(const std::shared_ptr<Listener>& listener);
+    void forget(std::uint64_t id);
+    void serve_exec(Listener& listener, const Notification& call);
+    void serve_clone(Listener& listener, const Notification& call);
+    void pin(pid_t process, const char* reason);
+    const char* inject(Listener& listener, class Tracee& tracee);
+
+    RuntimeFile runtime_;
+    std::string control_address_;
+    Counters counters_;
+    os::Fd epoll_, wake_;
+    std::size_t notification_size_ = 0;
+
+    std::mutex mutex_;
+    std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;
+    std::map<pid_t, Pinned> pinned_;
+    std::vector<std::thread> threads_;
+    std::uint64_t next_id_ = 1;
+    std::atomic<int> idle_{0};
+    std::atomic<bool> changed_{false};
+    std::atomic<bool> stop_{false};
+};
+
+}  // namespace holon::ssi::inject
