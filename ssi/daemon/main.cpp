@@ -48,7 +48,7 @@ po::options_description make_options() {
     add("partition", po::value<std::string>()->value_name("NAME")->default_value(default_partition),
         "tells the daemons of several partitions on one node apart");
     add("runtime",
-        po::value<std::string>()->value_name("FILE")->default_value(std::string(HOLON_LIBDIR) +
+        po::value<std::string>()->value_name("FILE")->default_value(std::string(paths::lib_dir) +
                                                                     "/ssi-runtime"),
         "what is put into programs; the same file at the same path on all nodes");
     add("timeout", po::value<unsigned>()->value_name("SECONDS")->default_value(60),
