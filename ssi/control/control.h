@@ -25,7 +25,7 @@ enum class ControlType : std::uint32_t {
     open_channel = 3,  ///< node, value = any number unique in the process → channel_opened
     pinned = 4,        ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
     counters = 5,      ///< value = threads away from home now; no reply
-                   // daemon → home runtime
+                       // daemon → home runtime
     welcome =
         16,  ///< value = number of nodes, node_cpus[] filled; descriptor: /dev/userfaultfd opened
     body_started =
@@ -48,7 +48,7 @@ struct ControlMessage {
 
 /// A body process is the runtime's file, executed with argv {"ssi-body", decimal node number}, an
 /// empty environment, the program's uid, gid and groups, no_new_privs, the parameters below as
-/// descriptors, and nothing else open:
+/// descriptors, descriptor 2 for last words (the daemon's log), and nothing else open:
 inline constexpr int body_control_fd = 3;      ///< SOCK_SEQPACKET to the daemon
 inline constexpr int body_link_fd = 4;         ///< TCP, page link to the home's agent
 inline constexpr int body_userfaultfd_fd = 5;  ///< /dev/userfaultfd, opened by the daemon

@@ -48,7 +48,8 @@ void place_descriptors(Child& child) {
         give_up(child.error);
     child.runtime = 6;
     child.error = 7;
-    for (int fd = 0; fd < 3; ++fd) ::close(fd);
+    // Descriptor 2 stays the daemon's: a body that must end says why in the daemon's log.
+    for (int fd = 0; fd < 2; ++fd) ::close(fd);
     ::syscall(SYS_close_range, 8, ~0u, 0);
     if (::fcntl(6, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(7, F_SETFD, FD_CLOEXEC) != 0) give_up(7);
 }

@@ -27,6 +27,12 @@ sys::StackT runtime_stack(const Thread* thread) {
     return {bottom, 0, 0, thread->stack_top - bottom};
 }
 
+/// The deputy has gone: the program has ended, or its home is lost. Either way nothing here is of use
+/// any more.
+[[noreturn]] void end_with_home() {
+    for (;;) sys::call(__NR_exit_group, 0);
+}
+
 /// One call to the deputy. Bytes that come back are in thread->buffer.
 struct Answer {
     long result;
@@ -40,7 +46,7 @@ Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const v
     wire::Frame frame;
     if (error == 0)
         error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
-    if (error != 0) die("lost the connection to the program's home", error);
+    if (error != 0) end_with_home();
     if (frame.type != wire::Type::result)
         die("the home answered with what is no result", static_cast<long>(frame.type));
     // What the call did to the address space must be so here before the program can find out.

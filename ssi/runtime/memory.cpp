@@ -14,6 +14,7 @@
 namespace holon::ssi::memory {
 namespace {
 
+constexpr int e_noent = 2;
 constexpr std::uint64_t pagemap_present = 3UL << 62;  // present or swapped
 
 Lock space_lock;
@@ -29,39 +30,49 @@ long control(unsigned long request, void* argument) {
     return sys::call_with(__NR_ioctl, process.userfault, request, argument);
 }
 
+[[noreturn]] void die_at(const char* what, std::uint64_t address, long error = 0) {
+    trace(what, address, static_cast<std::uint64_t>(-error));
+    die(what, error);
+}
+
 std::uint64_t address_of(dsm::Page page) { return page << dsm::page_shift; }
 
 }  // namespace
 
 void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool writable) {
-    // One call per mapping: a run may cross from one to its neighbour.
-    std::uint64_t done = 0;
-    const std::uint64_t size = std::uint64_t{count} << dsm::page_shift;
+    // A run may cross from one of the kernel's mappings into its neighbour, which one call must not
+    // (ENOENT, nothing done): then it goes page by page.
+    std::uint64_t done = 0, step = std::uint64_t{count} << dsm::page_shift;
+    const std::uint64_t size = step;
     while (done < size) {
+        const std::uint64_t at = address_of(page) + done;
         long error;
-        std::int64_t copied;
+        std::int64_t placed;
         if (data || !writable) {
             alignas(64) static const std::byte zeros[dsm::page_size]{};
             uffdio_copy copy{};
-            copy.dst = address_of(page) + done;
+            copy.dst = at;
             copy.src = reinterpret_cast<std::uint64_t>(data ? data + done : zeros);
-            copy.len = data ? size - done : dsm::page_size;
+            copy.len = data ? step : dsm::page_size;
             copy.mode = writable ? 0 : UFFDIO_COPY_MODE_WP;
             error = control(UFFDIO_COPY, &copy);
-            copied = copy.copy;
+            placed = copy.copy;
         } else {
             uffdio_zeropage zero{};
-            zero.range = {address_of(page) + done, size - done};
+            zero.range = {at, step};
             error = control(UFFDIO_ZEROPAGE, &zero);
-            copied = zero.zeropage;
+            placed = zero.zeropage;
         }
-        if (copied > 0)
-            done += static_cast<std::uint64_t>(copied);
-        else if (error == -sys::e_exist)
-            die("a page that should be missing is there",
-                static_cast<long>(address_of(page) + done));
-        else if (error != -sys::e_again && error != 0)
-            die("a page cannot be put in place", error);
+        if (placed > 0) {
+            done += static_cast<std::uint64_t>(placed);
+            if (step > size - done) step = size - done;
+        } else if (error == -e_noent && step > dsm::page_size) {
+            step = dsm::page_size;
+        } else if (error == -sys::e_exist) {
+            die_at("a page that should be missing is there", at);
+        } else if (error != -sys::e_again && error != 0) {
+            die_at("a page cannot be put in place", at, error);
+        }
     }
 }
 
