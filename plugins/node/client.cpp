@@ -3,11 +3,15 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <vector>
 
 #include "plugins/network/network.h"
 #include "plugins/node/connection.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/epilog.h"
 #include "plugins/node/session.h"
 #include "plugins/os/error.h"
 
@@ -84,15 +88,21 @@ Task<void> container(Daemon& daemon, Connection& client, const json& request) {
 Task<void> epilog(Daemon& daemon, Connection& client, const json& request) {
     require_local_root(client, "epilog");
     std::uint32_t job = request.at("job");
-    auto runs = daemon.runs;
-    for (auto& [key, run] : runs) {
-        if (key.first != job) continue;
-        // Slurm 22.05 does not tell the epilog which run it is for. All steps of that run have
-        // ended by then, so a run whose container lives is a later one.
-        bool meant = request.at("restart").is_null()
-                         ? !run->container_alive()
-                         : key.second == request.at("restart").get<std::uint32_t>();
-        if (meant) co_await run->tear_down();
+    std::optional<std::uint32_t> told;
+    if (!request.at("restart").is_null()) told = request["restart"].get<std::uint32_t>();
+    std::vector<KnownRun> known;
+    for (auto& [key, run] : daemon.runs)
+        if (key.first == job) known.push_back({key.second, run->container()});
+    auto ended = ended_runs(known, told);
+    for (const auto& run : known)
+        if (std::find(ended.begin(), ended.end(), run.restart) == ended.end())
+            spdlog::info("job {}.{}: an epilog of an earlier run leaves it alone", job,
+                         run.restart);
+    for (std::uint32_t restart : ended) {
+        auto found = daemon.runs.find({job, restart});
+        if (found == daemon.runs.end()) continue;
+        auto run = found->second;
+        co_await run->tear_down();
     }
     json reply = {{"ok", true}};
     co_await client.send(reply);

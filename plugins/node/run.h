@@ -19,6 +19,7 @@
 
 #include "plugins/image/image.h"
 #include "plugins/node/console.h"
+#include "plugins/node/epilog.h"
 #include "plugins/node/vm_channel.h"
 #include "plugins/os/process.h"
 #include "plugins/plan/plan.h"
@@ -74,6 +75,7 @@ class Run : public std::enable_shared_from_this<Run> {
     void start();                   // boots, or goes on booting, in the background
     void set_container(pid_t pid);  // a process of Slurm's extern step
     bool container_alive() const;
+    Container container() const;
     bool host_rebooted() const { return host_rebooted_; }
     void domain_ended(const vm::Ended& ended);
     // Returns when nothing is left, throws where something cannot be removed; may be called again.

@@ -162,6 +162,11 @@ bool Run::container_alive() const {
            start_of(container_pid_) == container_start_;
 }
 
+Container Run::container() const {
+    if (container_pid_ == 0 && !host_rebooted_) return Container::unknown;
+    return container_alive() ? Container::alive : Container::ended;
+}
+
 Task<void> Run::wait_for_container() {
     auto deadline = boot_deadline();
     while (!cgroup_ && !stopping_)

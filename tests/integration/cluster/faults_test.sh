@@ -126,8 +126,10 @@ job=$(submit "${one_vm[@]}" -w n1 --requeue --open-mode=append -o "$out/again.ou
 check "the first run is up" within 60 says again.out '^run 0 in vm0$'
 on ctl scontrol requeue "$job"
 check "the job is requeued" within 30 job_is "$job" PENDING
-check "nothing of the first run is left" within 20 on n1 holon doctor --leaks
-check "Slurm lets it start again at once" within 30 on ctl scontrol update "JobId=$job" StartTime=now
+check "nothing of the first run is left" on n1 holon doctor --leaks --expect-none
+# Slurm puts it off for two minutes; seconds it must be, because slurmd of 22.05 forgets ended jobs every two seconds
+# only, and runs no prolog for a job that it remembers.
+check "Slurm lets it start again soon" within 30 on ctl scontrol update "JobId=$job" StartTime=now+5
 check "the second run works" within 90 says again.out '^run 1 in vm0$'
 check "and ends" wait_for_job "$job" 30
 equal "as completed" "COMPLETED 0:0" "$(job_state "$job") $(job_exit "$job")"

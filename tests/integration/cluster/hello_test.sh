@@ -44,7 +44,15 @@ equal "VMs on different nodes talk over the job's private network" "greetings fr
 
 job=$(submit --vm-cluster -N2 -o /shared/status.out --wrap 'sleep 60')
 wait_until_running "$job"
-check "holon status shows both VMs running" within 60 bash -c "$(declare -f alice); dc=$dc; alice holon status | grep -c running | grep -qx 2"
+both_run() {
+    alice holon status >"$work/status"
+    [[ $(grep -c " running " "$work/status") = 2 ]]
+}
+if within 60 both_run; then
+    pass "holon status shows both VMs running"
+else
+    fail "holon status shows both VMs running" "$(cat "$work/status")"
+fi
 status=$(alice holon status)
 shows "holon status shows job, VM, node, vCPUs, memory, state and address" "$job +vm1 +n2 +[0-9]+ +[0-9]+.* +running .*10\.77\.0\.2" "$status"
 lacks "bob does not see alice's VMs" vm1 "$(bob holon status 2>&1)"
