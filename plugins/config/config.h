@@ -47,8 +47,8 @@ struct Config {
         std::uint32_t mtu = 1450;         // of the guests' interfaces
     } network;
     struct {
-        std::uint32_t max_vms = 4096;
-        std::uint32_t max_vm_cpus = 1024;
+        std::uint32_t max_vms = spec::max_vms;
+        std::uint32_t max_vm_cpus = spec::max_vm_cpus;
         std::uint64_t max_vm_memory_mb = 0;  // 0: no limit but the allocation
         std::uint32_t max_boot_timeout_s = 3600;
     } limits;

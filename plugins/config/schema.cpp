@@ -196,8 +196,8 @@ std::vector<Key> make_schema() {
         word("network.subnet", "an IPv4 network such as 10.77.0.0/16", is_subnet, HOLON_FIELD(network.subnet)),
         whole("network.vxlan_port", 1, 65532, HOLON_FIELD(network.vxlan_port)),
         whole("network.mtu", 576, 65485, HOLON_FIELD(network.mtu)),
-        whole("limits.max_vms", 1, plan::max_vms, HOLON_FIELD(limits.max_vms)),
-        whole("limits.max_vm_cpus", 1, 4096, HOLON_FIELD(limits.max_vm_cpus)),
+        whole("limits.max_vms", 1, spec::max_vms, HOLON_FIELD(limits.max_vms)),
+        whole("limits.max_vm_cpus", 1, spec::max_vm_cpus, HOLON_FIELD(limits.max_vm_cpus)),
         memory("limits.max_vm_memory", 64, max_memory_mb, Zero::unlimited, HOLON_FIELD(limits.max_vm_memory_mb)),
         time("limits.max_boot_timeout", 1, a_day, HOLON_FIELD(limits.max_boot_timeout_s)),
         // clang-format on

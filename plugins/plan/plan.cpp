@@ -85,8 +85,8 @@ std::vector<std::uint32_t> vms_per_node(const spec::Spec& spec,
     }
     const std::uint32_t count =
         spec.vm_count == 0 ? static_cast<std::uint32_t>(allocation.size()) : spec.vm_count;
-    if (count > max_vms)
-        throw Error("--vm-cluster: {} VMs; a job can have at most {}", count, max_vms);
+    if (count > spec::max_vms)
+        throw Error("--vm-cluster: {} VMs; a job can have at most {}", count, spec::max_vms);
     if (count < allocation.size())
         throw Error(
             "--vm-cluster={}: fewer VMs than the {} allocated nodes; give --vm-cluster={} or more, "

@@ -27,8 +27,6 @@ std::vector<std::uint32_t> expand_cpus_per_node(std::string_view text);
 
 inline constexpr std::uint32_t max_job_id =
     1u << 26;  // first one that Slurm never uses (its MAX_JOB_ID + 1)
-// Interface names are the limit: "ht67043328.4095" is as long as the kernel allows.
-inline constexpr std::uint32_t max_vms = 4096;
 
 // An IPv4 network in host byte order. Throws holon::Error on anything but "a.b.c.d/8" to "/30"
 // without host bits.

@@ -73,9 +73,9 @@ void check_count(const Spec& spec, const Limits& limits, const Request& request)
             "--vm-cluster={0}: {0} VM{2} cannot cover {1} nodes; give at least {1}, or "
             "nothing for one per node",
             spec.vm_count, request.min_nodes, spec.vm_count == 1 ? "" : "s");
-    if (limits.max_vms != 0 && count > limits.max_vms)
-        throw Error("--vm-cluster={}: this site allows a job at most {} VMs", count,
-                    limits.max_vms);
+    std::uint32_t most = limits.max_vms != 0 ? std::min(limits.max_vms, max_vms) : max_vms;
+    if (count > most)
+        throw Error("--vm-cluster={}: this site allows a job at most {} VMs", count, most);
 }
 
 // At least this many VMs share some node, however they are dealt out; 0 where the node count is
@@ -151,9 +151,9 @@ Spec build(const Given& given, const Limits& limits, const Request& request) {
     Spec spec;
     spec.mode = mode_of(given);
     if (const auto* text = find(given, "vm-cluster"); text != nullptr && !text->empty())
-        spec.vm_count = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, rules::most_vms));
+        spec.vm_count = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vms));
     if (const auto* text = find(given, "vm-cpus"))
-        spec.vm_cpus = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, rules::most_cpus));
+        spec.vm_cpus = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vm_cpus));
     if (const auto* text = find(given, "vm-mem")) spec.vm_memory_mb = parse_memory_mb(*text);
     if (const auto* text = find(given, "vm-network")) spec.network = *rules::network(*text);
     if (const auto* text = find(given, "vm-boot-timeout")) {

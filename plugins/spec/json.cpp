@@ -95,11 +95,11 @@ Spec from_json(std::string_view text) {
             known = true;
         }
     if (!known) throw Error("spec: mode: not known here");
-    spec.vm_count = members.number32("vm_count", rules::most_vms);
+    spec.vm_count = members.number32("vm_count", max_vms);
     spec.image = members.text("image");
     if (!rules::is_image_name(spec.image) && !rules::is_clean_path(spec.image))
         throw Error("spec: image: neither a name nor an absolute path");
-    spec.vm_cpus = members.number32("vm_cpus", rules::most_cpus);
+    spec.vm_cpus = members.number32("vm_cpus", max_vm_cpus);
     spec.vm_memory_mb = members.number("vm_memory_mb", rules::most_memory_mb);
     auto network = rules::network(members.text("network"));
     if (!network) throw Error("spec: network: neither private nor none");

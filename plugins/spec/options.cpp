@@ -12,13 +12,14 @@ namespace holon::spec {
 // Slurm prints options from column 6 and their text from column 30: up to 50 columns of text stay
 // on one line.
 const std::vector<Option>& options() {
+    static const std::string vms =
+        fmt::format("a whole number of VMs from 1 to {}, or nothing for one per node", max_vms);
+    static const std::string cpus = fmt::format("a whole number from 1 to {}", max_vm_cpus);
     static const std::vector<Option> table = {
-        {"vm-cluster", "N", true, "[vm] run in VMs: one per node, or N in all",
-         "a whole number of VMs from 1 to 65534, or nothing for one per node"},
+        {"vm-cluster", "N", true, "[vm] run in VMs: one per node, or N in all", vms.c_str()},
         {"vm-image", "NAME|PATH", false, "[vm] what the VMs boot: an image or a file",
          "an image name (letters, digits, '.', '_', '+', '-'), or a file: /path or ./path"},
-        {"vm-cpus", "N", false, "[vm] CPUs of each VM (default: all it can get)",
-         "a whole number from 1 to 1024"},
+        {"vm-cpus", "N", false, "[vm] CPUs of each VM (default: all it can get)", cpus.c_str()},
         {"vm-mem", "SIZE", false, "[vm] memory of each VM, K|M|G|T (default: all)",
          "a size of at least 64M: digits with K, M, G or T (M where none is given)"},
         {"vm-network", "KIND", false, "[vm] private (default) or none", "private or none"},
@@ -56,8 +57,8 @@ std::string shown(std::string_view text) {
 
 bool accepted(std::string_view name, std::string_view text) {
     using namespace rules;
-    if (name == "vm-cluster") return text.empty() || whole_number(text, 1, most_vms);
-    if (name == "vm-cpus") return whole_number(text, 1, most_cpus).has_value();
+    if (name == "vm-cluster") return text.empty() || whole_number(text, 1, max_vms);
+    if (name == "vm-cpus") return whole_number(text, 1, max_vm_cpus).has_value();
     if (name == "vm-network") return network(text).has_value();
     if (name == "no-vm") return text.empty();
     if (name == "vm-mem") {

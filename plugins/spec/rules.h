@@ -12,10 +12,7 @@
 
 namespace holon::spec::rules {
 
-// No job needs more, and no plan can address more: a /16 network has 65,534 hosts.
-inline constexpr std::uint32_t most_vms = 65534;
-inline constexpr std::uint32_t most_cpus = 1024;      // of one VM, QEMU's own order of magnitude
-inline constexpr std::uint64_t least_memory_mb = 64;  // below it no Linux kernel starts
+inline constexpr std::uint64_t least_memory_mb = 64;         // below it no Linux kernel starts
 inline constexpr std::uint64_t most_memory_mb = 1ull << 30;  // 1 PiB
 inline constexpr std::uint32_t longest_boot_s = 7 * 24 * 3600;
 inline constexpr std::size_t longest_path = 4096;

@@ -18,6 +18,11 @@
 
 namespace holon::spec {
 
+// The most that a job can ask for; a site may allow less (holon.yaml). Interface names are the
+// limit of the first: "ht67043328.4095" is as long as the kernel allows.
+inline constexpr std::uint32_t max_vms = 4096;
+inline constexpr std::uint32_t max_vm_cpus = 1024;  // QEMU's own order of magnitude
+
 enum class Mode { cluster };            // later: smp
 enum class Network { private_, none };  // "private", "none"
 

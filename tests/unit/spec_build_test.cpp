@@ -97,6 +97,10 @@ TEST(SpecBuild, MoreVmsThanTheSiteAllowsAreRefused) {
     spec::Request request;
     request.min_nodes = 101;
     EXPECT_THAT(line({{"vm-cluster", ""}}, site(), request), HasSubstr("100"));
+    spec::Limits open = site();
+    open.max_vms = 0;
+    request.min_nodes = request.max_nodes = spec::max_vms + 1;
+    EXPECT_THAT(line({{"vm-cluster", ""}}, open, request), HasSubstr("at most 4096 VMs"));
 }
 
 TEST(SpecBuild, MoreCpusThanTheSiteAllowsAreRefused) {

@@ -75,9 +75,15 @@ TEST(SpecOptions, CpusAreWholeNumbersUpToOneThousandAndTwentyFour) {
 TEST(SpecOptions, ClusterTakesANumberOrNothing) {
     EXPECT_TRUE(accepts("vm-cluster", ""));
     EXPECT_TRUE(accepts("vm-cluster", "1"));
-    EXPECT_TRUE(accepts("vm-cluster", "65534"));
-    for (const char* text : {"0", "65535", "-3", "many", "3,4"})
+    EXPECT_TRUE(accepts("vm-cluster", "4096"));
+    for (const char* text : {"0", "4097", "65534", "-3", "many", "3,4"})
         EXPECT_TRUE(refuses("vm-cluster", text));
+}
+
+TEST(SpecOptions, TheMostVmsOfAJobAreNamedWhereMoreAreRefused) {
+    EXPECT_EQ(spec::check_option("vm-cluster", "4097"),
+              "--vm-cluster=4097: not accepted; give a whole number of VMs from 1 to 4096, or "
+              "nothing for one per node");
 }
 
 TEST(SpecOptions, ImageIsANameOrAPath) {
