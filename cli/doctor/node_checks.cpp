@@ -13,6 +13,7 @@
 
 #include "cli/ask.h"
 #include "cli/doctor/check.h"
+#include "cli/doctor/node_facts.h"
 #include "cli/table.h"
 #include "paths.h"
 #include "plugins/image/image.h"
@@ -162,23 +163,20 @@ Finding mtu(const Site& site) {
         "let the node's name resolve to its address towards the other nodes, on every host");
 }
 
-Finding sysctls(const Site&) {
-    std::vector<std::string> set;
-    for (const char* name :
-         {"bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"}) {
-        const auto value =
-            os::read_file_if_exists(std::filesystem::path("/proc/sys/net/bridge") / name);
-        if (value && !value->starts_with('0')) set.push_back(fmt::format("net.bridge.{}=1", name));
+Finding sysctls(const Site& site) {
+    std::vector<std::string> drops;
+    if (site.root) {
+        drops = forward_drops(os::run({"nft", "-j", "list", "chains"}).out);
+        // The older iptables keeps rules of its own; asking loads its module, so only where it is.
+        const auto tables = os::read_file_if_exists("/proc/net/ip_tables_names");
+        if (tables && tables->find("filter") != std::string::npos &&
+            os::run({"iptables-legacy", "-S", "FORWARD"}).out.starts_with("-P FORWARD DROP"))
+            drops.push_back("iptables FORWARD");
     }
-    if (!set.empty())
-        return warn(
-            fmt::format(
-                "{}: the host's firewall also sees the traffic between VMs, and may drop it",
-                fmt::join(set, ", ")),
-            "set them to 0 (sysctl -w, and a file in /etc/sysctl.d), or let the firewall accept "
-            "bridged traffic");
-    return good("the host's firewall does not see the traffic between VMs");
+    return bridged_traffic("/proc/sys/net/bridge", drops);
 }
+
+Finding qemu_dir(const Site&) { return qemu_folder("/var/lib/libvirt/qemu"); }
 
 Finding cgroup(const Site&) {
     struct statfs status {};
@@ -247,11 +245,17 @@ Finding rpc_reachable(const Site& site) {
 
 std::vector<Check> node_checks() {
     return {
-        {"accelerator", on_node, accelerator}, {"libvirt", on_node, libvirt},
-        {"network", on_node, network},         {"mtu", on_node, mtu},
-        {"sysctl", on_node, sysctls},          {"cgroup", on_node, cgroup},
-        {"state_dir", on_node, state_dir},     {"holond", on_node, holond},
-        {"firewall", on_node, firewall},       {"rpc", on_node, rpc_reachable},
+        {"accelerator", on_node, accelerator},
+        {"libvirt", on_node, libvirt},
+        {"qemu_dir", on_node, qemu_dir},
+        {"network", on_node, network},
+        {"mtu", on_node, mtu},
+        {"sysctl", on_node, sysctls},
+        {"cgroup", on_node, cgroup},
+        {"state_dir", on_node, state_dir},
+        {"holond", on_node, holond},
+        {"firewall", on_node, firewall},
+        {"rpc", on_node, rpc_reachable},
     };
 }
 

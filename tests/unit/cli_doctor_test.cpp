@@ -7,6 +7,7 @@
 
 #include "cli/doctor/check.h"
 #include "cli/doctor/leaks.h"
+#include "cli/doctor/node_facts.h"
 #include "cli/doctor/nodes.h"
 #include "cli/doctor/slurm_plugins.h"
 #include "plugins/os/error.h"
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class Folder {
   public:
@@ -131,6 +133,57 @@ TEST(Doctor, ThePluginMustBeNamedInPlugstackAndBeThere) {
     EXPECT_THAT(check("spank", site).seen, HasSubstr("is not in PluginDir"));
     folder.write("spank_holon.so", "not a shared object");
     EXPECT_EQ(check("spank", site).verdict, Verdict::not_checked);
+}
+
+TEST(Doctor, UsersQemuMustGetThroughLibvirtsFolder) {
+    const Folder folder;
+    const fs::path above = folder.path() / "libvirt", path = above / "qemu";
+    EXPECT_EQ(qemu_folder(path).verdict, Verdict::failure) << "mkdtemp's own folder is closed";
+    fs::permissions(folder.path(), fs::perms(0711));
+    EXPECT_EQ(qemu_folder(path).verdict, Verdict::not_checked);
+    fs::create_directories(path);
+    fs::permissions(above, fs::perms(0755));
+    fs::permissions(path, fs::perms(0711));
+    EXPECT_EQ(qemu_folder(path).verdict, Verdict::ok);
+    fs::permissions(path, fs::perms(0750));
+    EXPECT_EQ(qemu_folder(path).verdict, Verdict::failure);
+    EXPECT_THAT(qemu_folder(path).seen, HasSubstr("libvirt/qemu has mode 0750"));
+    EXPECT_THAT(qemu_folder(path).mend, HasSubstr("chmod o+x " + path.string()));
+    EXPECT_THAT(qemu_folder(path).mend, HasSubstr("0751"));
+    fs::permissions(path, fs::perms(0711));
+    fs::permissions(above, fs::perms(0700));
+    EXPECT_THAT(qemu_folder(path).seen, HasSubstr("/libvirt has mode 0700"));
+}
+
+TEST(Doctor, FindsTheChainsThatDropWhatTheyForward) {
+    const auto chain = [](const char* family, const char* name, const char* more) {
+        return fmt::format(
+            R"(,{{"chain":{{"family":"{}","table":"filter","name":"{}","handle":1{}}}}})", family,
+            name, more);
+    };
+    const char* drop = R"(,"type":"filter","hook":"forward","prio":0,"policy":"drop")";
+    const char* accept = R"(,"type":"filter","hook":"forward","prio":0,"policy":"accept")";
+    const char* input = R"(,"type":"filter","hook":"input","prio":0,"policy":"drop")";
+    EXPECT_THAT(forward_drops(R"({"nftables":[{"metainfo":{"version":"1.0.6"}})" +
+                              chain("ip", "FORWARD", drop) + chain("ip", "INPUT", input) +
+                              chain("ip6", "FORWARD", accept) + chain("bridge", "vms", drop) +
+                              chain("inet", "fwd", drop) + chain("ip", "own", "") + "]}"),
+                ElementsAre("ip filter FORWARD", "inet filter fwd"));
+    EXPECT_TRUE(forward_drops("Error: no such thing").empty());
+}
+
+TEST(Doctor, WarnsWhereTheFirewallSeesBridgedTrafficAndDropsWhatItForwards) {
+    const Folder folder;
+    EXPECT_EQ(bridged_traffic(folder.path() / "none", {"ip filter FORWARD"}).verdict, Verdict::ok);
+    folder.write("bridge-nf-call-iptables", "0\n");
+    EXPECT_EQ(bridged_traffic(folder.path(), {"ip filter FORWARD"}).verdict, Verdict::ok);
+    folder.write("bridge-nf-call-iptables", "1\n");
+    const auto finding = bridged_traffic(folder.path(), {"ip filter FORWARD"});
+    EXPECT_EQ(finding.verdict, Verdict::warning);
+    EXPECT_THAT(finding.seen, HasSubstr("net.bridge.bridge-nf-call-iptables=1"));
+    EXPECT_THAT(finding.seen, HasSubstr("is drop (ip filter FORWARD)"));
+    EXPECT_THAT(finding.mend, HasSubstr("sysctl"));
+    EXPECT_THAT(bridged_traffic(folder.path(), {}).seen, Not(HasSubstr("is drop")));
 }
 
 TEST(Doctor, ItsTextHasALineForEachCheckAndOneForWhatToDo) {
