@@ -208,6 +208,8 @@ class Home {
             records_.at(number).page = page;
             records_.at(number).used = true;
         }
+        if constexpr (Shape::broken == Broken::forgets_waiting)
+            if (records_.at(entry.record).active) return true;
         if (!records_.at(entry.record).push(work)) return note(Status::too_many_requests);
         pump(page, now);
         return true;
@@ -218,7 +220,7 @@ class Home {
         Entry* entry = table_.find(page);
         if (!entry || !entry->record) return;
         Transaction& record = records_.at(entry->record);
-        if (discarding_.contains(page)) return;
+        if (discarding_.contains(page) && Shape::broken != Broken::serves_discarded) return;
         const bool home_only = gathered(page);
         while (!record.active) {
             unsigned index = 0;
@@ -263,10 +265,14 @@ class Home {
                 command(static_cast<Node>(std::countr_zero(left)), page, Command::invalidate);
             record.acks = others;
         }
+        if constexpr (Shape::broken == Broken::grants_early)
+            if (!is(entry, Holding::exclusive)) record.acks = 0;
         if (!record.acks) settle(entry, record, now);
     }
 
     Status ack(Node node, Page page, unsigned flags, const std::byte* data, std::uint64_t now) {
+        if constexpr (Shape::broken == Broken::grants_early)
+            if (!data) return Status::ok;
         Entry* entry = table_.find(page);
         if (!entry || !entry->record) return Status::ack_without_command;
         Transaction& record = records_.at(entry->record);
@@ -298,6 +304,11 @@ class Home {
             finish(entry, record, answer, port_.buffer(), now);
             return;
         }
+        if constexpr (Shape::broken == Broken::keeps_home_copy)
+            if (is(entry, Holding::shared) && entry.nodes & bit(node)) {
+                finish(entry, record, answer, nullptr, now);
+                return;
+            }
         const bool wants_data = !(is(entry, Holding::shared) && entry.nodes & bit(node));
         const Command command = !record.writing ? Command::downgrade
                                 : wants_data    ? Command::recall
@@ -317,7 +328,9 @@ class Home {
                 std::uint64_t now) {
         const Work work = record.current;
         const Page page = record.page;
-        const bool had_copy = is(entry, Holding::shared) && entry.nodes & bit(work.node);
+        const bool had_copy =
+            is(entry, Holding::shared) &&
+            (entry.nodes & bit(work.node) || Shape::broken == Broken::trusts_requests);
         record.active = false;
         record.current = {};
         if (answer.clean && entry.migratory) {
@@ -481,7 +494,7 @@ class Home {
         return page >= around.first && page < around.end;
     }
     bool gathered(Page page) const {
-        if (!gathering_) return false;
+        if (!gathering_ || Shape::broken == Broken::serves_gathered) return false;
         for (const auto& gather : gathers_)
             if (gather.used && page >= gather.first && page <= gather.last) return true;
         return false;

@@ -144,6 +144,18 @@ class BlockPool {
     std::uint32_t free_ = 0;
 };
 
+/// Ways to break the protocol on purpose. The model checker's tests compile the state machine with
+/// each of them, to show that the checker would find such a fault.
+enum class Broken : std::uint8_t {
+    nothing,
+    grants_early,      ///< does not wait for the acks
+    forgets_waiting,   ///< a request for a busy page is lost
+    trusts_requests,   ///< a writer is taken to have the copy that it may have had when it asked
+    keeps_home_copy,   ///< the home's own copy stays when another node becomes the writer
+    serves_discarded,  ///< grants pages of a range that is being discarded
+    serves_gathered,   ///< grants pages of a range that is being gathered
+};
+
 /// How the state machines lie in memory. A runtime uses this one; the model checker has its own,
 /// without pointers, so that a whole system is copied as bytes.
 struct Shape {
@@ -156,6 +168,7 @@ struct Shape {
     static constexpr unsigned discards = 32;  ///< ranges being discarded at a time
     static constexpr unsigned gathers = 4;    ///< ranges being gathered or held at a time
     static constexpr unsigned gather_window = 128;  ///< pages of a gather on their way at a time
+    static constexpr Broken broken = Broken::nothing;
 };
 
 }  // namespace holon::ssi::dsm
