@@ -133,7 +133,8 @@ class Home {
     /// Brings home what other nodes have of the range: Mode::read: every page is at least readable
     /// at home (fork); Mode::write: nobody else has any (mremap). Other nodes are granted nothing
     /// in the range until release(); the home is. port.gathered(token) tells when it is done,
-    /// perhaps from inside this call. Gathers do not overlap each other or a discard.
+    /// perhaps from inside this call. Gathers do not overlap each other, and a discard only when
+    /// they are done.
     [[nodiscard]] Status gather(Page first, Page last, Mode mode, std::uint64_t token,
                                 std::uint64_t now) {
         if (last < first || last >= page_limit) return Status::bad_address;
@@ -185,8 +186,9 @@ class Home {
 
     void request(Node node, Page page, Mode mode, std::uint64_t now) {
         ++replica_.counters.requests;
-        if (node != home_node && !mapped(page)) {
+        if (!mapped(page)) {
             ++replica_.counters.stray_requests;
+            if (node == home_node) replica_.withdraw(port_, page);
             return;
         }
         Entry* entry = make(page);

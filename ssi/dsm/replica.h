@@ -167,6 +167,12 @@ class Replica {
         port.wake(page);
     }
 
+    /// At home: nothing is mapped there any more. Who waits finds out for itself.
+    void withdraw(Port& port, Page page) {
+        if (Entry* entry = table_.find(page)) entry->read_asked = entry->write_asked = 0;
+        port.wake(page);
+    }
+
     PageState state(Page page) const {
         const Entry* entry = page < page_limit ? table_.find(page) : nullptr;
         return entry ? PageState{static_cast<std::uint8_t>(entry->state)} : PageState::invalid;

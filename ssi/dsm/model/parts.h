@@ -156,7 +156,9 @@ struct Port {
     void drop(Page page, unsigned count) {
         for (unsigned i = 0; i < count; ++i, ++page) clear(page);
     }
-    void wake(Page page) { woken[page] = true; }
+    void wake(Page page) {
+        if (page < pages) woken[page] = true;
+    }
     std::byte* buffer() { return scratch[0]; }
     void send(Node to, const wire::Frame& frame, const std::byte* data) {
         Message message{};
