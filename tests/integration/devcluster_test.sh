@@ -31,9 +31,9 @@ check() {
     fi
 }
 
-# within SECONDS CMD…: repeats CMD until it succeeds; fails when the time is over.
+# within SECONDS CMD…: repeats CMD until it succeeds; fails when the time, multiplied by $HOLON_TEST_PATIENCE, is over.
 within() {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + $1 * ${HOLON_TEST_PATIENCE:-4}))
     shift
     until "$@"; do
         [[ $SECONDS -lt $deadline ]] || return 1

@@ -33,8 +33,8 @@ image mute 'rdinit=/bin/sh loglevel=7'
 image dead 'rdinit=/nosuch init=/nosuch loglevel=7'
 check "new images are known at submit within seconds" within 20 \
     bash -c "'$dc' exec-as alice ctl sbatch --test-only --vm-cluster --vm-image=mute --wrap true && '$dc' exec-as alice ctl sbatch --test-only --vm-cluster --vm-image=dead --wrap true"
-mute=$(submit "${one_vm[@]}" -w n1 --vm-image=mute --vm-boot-timeout=0:12 -o "$out/mute.out" --wrap 'echo it ran')
-dead=$(submit "${one_vm[@]}" -w n2 --vm-image=dead --vm-boot-timeout=0:40 -o "$out/dead.out" --wrap 'echo it ran')
+mute=$(submit "${one_vm[@]}" -w n1 --vm-image=mute --vm-boot-timeout=0:20 -o "$out/mute.out" --wrap 'echo it ran')
+dead=$(submit "${one_vm[@]}" -w n2 --vm-image=dead --vm-boot-timeout=2:00 -o "$out/dead.out" --wrap 'echo it ran')
 check "a job whose guest never answers ends" wait_for_job "$mute" 60
 equal "it fails" "FAILED 1:0" "$(job_state "$mute") $(job_exit "$mute")"
 shows "its stderr says why" "^holon: job $mute: (vm0 on n1: no answer from the guest in time|0 of 1 VMs were ready when the boot time-out passed)" \

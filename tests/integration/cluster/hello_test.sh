@@ -35,14 +35,14 @@ alice tee greet.sh >/dev/null <<'STEP'
 if [ $HOLON_VM_ID = 0 ]; then
     for vm in 1 2; do nc -l -p 700$vm; done
 else
-    until echo "greetings from $(hostname)" | nc -w 2 vm0 700$HOLON_VM_ID 2>/dev/null; do :; done
+    until echo "greetings from $(hostname)" | nc -w 10 vm0 700$HOLON_VM_ID 2>/dev/null; do sleep 0.5; done
 fi
 STEP
-output=$(alice sh -c 'srun -t 2 --vm-cluster -N3 sh -c "$(cat greet.sh)"' 2>/dev/null)
+output=$(alice sh -c 'srun -t 6 --vm-cluster -N3 sh -c "$(cat greet.sh)"' 2>/dev/null)
 equal "VMs on different nodes talk over the job's private network" "greetings from vm1 greetings from vm2" \
     "$(sort <<<"$output" | tr '\n' ' ' | sed 's/ $//')"
 
-job=$(submit --vm-cluster -N2 -o /shared/status.out --wrap 'sleep 60')
+job=$(submit --vm-cluster -N2 -o /shared/status.out --wrap 'sleep 600')
 wait_until_running "$job"
 both_run() {
     alice holon status >"$work/status"
