@@ -27,8 +27,8 @@ sys::StackT runtime_stack(const Thread* thread) {
     return {bottom, 0, 0, thread->stack_top - bottom};
 }
 
-/// The deputy has gone: the program has ended, or its home is lost. Either way nothing here is of use
-/// any more.
+/// The deputy has gone: the program has ended, or its home is lost. Either way nothing here is of
+/// use any more.
 [[noreturn]] void end_with_home() {
     for (;;) sys::call(__NR_exit_group, 0);
 }
