@@ -63,8 +63,13 @@ class Replica {
             return Status::ok;
         }
         if (entry->write_asked || (mode == Mode::read && entry->read_asked)) return Status::ok;
-        (mode == Mode::write ? entry->write_asked : entry->read_asked) = 1;
-        need = mode == Mode::write ? Need::write : Need::read;
+        if (mode == Mode::write) {
+            entry->write_asked = 1;
+            need = Need::write;
+        } else {
+            entry->read_asked = 1;
+            need = Need::read;
+        }
         return Status::ok;
     }
 
