@@ -18,6 +18,8 @@ constexpr std::uint64_t step_ns = 20'000;
 constexpr Node hostile = 1;
 constexpr Node honest = 2;
 
+const auto payload = test::full_of('h', max_run);
+
 /// The lengths that a peer may claim; the payload behind them is really there.
 std::uint32_t length_of(unsigned choice) {
     constexpr std::uint32_t lengths[] = {0, page_size, 8, 2 * page_size, 0, page_size, 0, 4095};
@@ -82,7 +84,6 @@ class AtHome {
 
   private:
     void receive(const wire::Frame& frame) {
-        const auto payload = test::full_of('h', 2);
         (void)net_.home().receive(hostile, frame, frame.length ? payload.data() : nullptr,
                                   net_.now());
         net_.kernel(0).out[hostile].clear();
@@ -142,7 +143,6 @@ class AtNode {
 
     bool happen(std::uint8_t what, std::uint8_t where, std::uint8_t how) {
         const Page page = first_page + where % pages;
-        const auto payload = test::full_of('h', max_run);
         Status status = Status::ok;
         if ((what & 7) < 2) {
             status = remote_.fault(page, how & 1 ? Mode::write : Mode::read);
