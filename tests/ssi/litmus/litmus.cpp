@@ -262,8 +262,8 @@ void run_batch(int thread, int batch) {
     std::uint32_t random = std::uint32_t(batch * 7919 + thread * 104729 + 1);
     for (int round = 0; round < rounds_of(batch); ++round) {
         const std::int64_t begin = batch_begin + round * slot;
-        while (now() < begin) {
-        }
+        for (std::int64_t left = begin - now(); left > 0; left = begin - now())
+            if (left > 20'000) sched_yield();  // whoever brings the pages may need the core
         random = random * 1664525 + 1013904223;
         for (unsigned spin = random >> 27; spin != 0; --spin) asm volatile("" ::: "memory");
         Seen seen{};

@@ -6,7 +6,7 @@
 #include "program.h"
 
 static int handled;
-static volatile double sink;
+static thread_local volatile double sink;
 static void handler(int) {
     fesetround(FE_UPWARD);
     double noise[8];
