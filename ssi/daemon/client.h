@@ -32,6 +32,9 @@ inline std::string control_address(const std::string& partition) {
 inline std::string client_address(const std::string& partition) {
     return "holon-ssi/" + partition + "/ssi";
 }
+inline std::string keeper_address(const std::string& partition) {
+    return "holon-ssi/" + partition + "/keeper";
+}
 inline constexpr char default_partition[] = "default";
 
 }  // namespace holon::ssi::daemon

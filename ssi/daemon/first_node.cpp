@@ -57,20 +57,30 @@ void serve_member(const Node& node, Members& members, Peers& peers, Connection c
 
 }  // namespace
 
-void run_first_node(Node& node) {
+void run_first_node(Node& node, Keeper keeper) {
     Members members(node.name, node.listen.text(), node.cpus, node.runtime.digest, node.machine);
     const Digest runtime = node.runtime.digest;
     inject::Injector injector(std::move(node.runtime), control_address(node.partition));
+    for (Kept& kept : keeper.take()) {
+        spdlog::info("programs of an earlier ssid are served again");
+        injector.serve(std::move(kept.listener), kept.flags);
+    }
     Peers peers(members, node.key, node.timeout);
     ControlServer control(members, peers, runtime);
     control.serve(control_address(node.partition));
-    serve_clients(
-        client_address(node.partition),
-        {[&](os::Fd listener, std::uint32_t flags) { injector.serve(std::move(listener), flags); },
-         [&] { return members.list(); },
-         [&](uid_t asking) {
-             return processes_as_json(asking, control.programs(), injector.pinned());
-         }});
+    serve_clients(client_address(node.partition),
+                  {[&](os::Fd listener, std::uint32_t flags) {
+                       if (!inject::is_listener(listener.get()))
+                           throw Error("what was passed is not a filter's listener");
+                       if (!keeper.keep(listener.get(), flags))
+                           throw Error("ssid has lost its keeper; it must be restarted");
+                       injector.serve(std::move(listener), flags);
+                   },
+                   [&] { return members.list(); },
+                   [&](uid_t asking) {
+                       return processes_as_json(asking, injector.runtime().path, control.programs(),
+                                                injector.pinned());
+                   }});
     serve_daemons(node, [&](Connection connection) {
         if (connection.purpose() != Purpose::member)
             throw Error("this is the first node: programs have no threads from elsewhere here");

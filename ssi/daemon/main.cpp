@@ -135,13 +135,13 @@ int run(int argc, char** argv) {
         std::cout << "ssid " HOLON_VERSION "\n";
         return 0;
     }
-    Node node = make_node(values);
     check_host();
     set_up_process(values.count("verbose") != 0);
+    Node node = make_node(values);
     if (node.home)
         run_member(node);
     else
-        run_first_node(node);
+        run_first_node(node, Keeper(node.partition));
     return 0;
 }
 
@@ -150,6 +150,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
+        if (argc == 2 && std::string_view(argv[0]) == holon::ssi::daemon::keeper_program)
+            return holon::ssi::daemon::run_keeper(argv[1]);
         return holon::ssi::daemon::run(argc, argv);
     } catch (const std::exception& error) {
         std::cerr << "ssid: " << error.what() << '\n';

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "ssi/daemon/keeper.h"
 #include "ssi/daemon/key.h"
 #include "ssi/daemon/machine.h"
 #include "ssi/daemon/messages.h"
@@ -32,7 +33,7 @@ struct Node {
 
 // Runs a daemon until SIGTERM or SIGINT; these must be blocked in the calling thread, the only one
 // there is. Both throw Error when the daemon cannot start, or cannot be what it was asked to be.
-void run_first_node(Node& node);
+void run_first_node(Node& node, Keeper keeper);
 void run_member(Node& node);
 
 }  // namespace holon::ssi::daemon

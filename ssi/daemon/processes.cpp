@@ -48,9 +48,15 @@ std::string line_of(pid_t pid, const char* file, const std::string& before) {
     return {};
 }
 
+// A body process has the runtime in it, being it. It is found here where two nodes share a machine.
+bool is_body(pid_t pid, const std::filesystem::path& runtime) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error) == runtime;
+}
+
 nlohmann::json entry_of(const Seen& process) {
     // A name may be any bytes; JSON is UTF-8.
-    std::string threads = line_of(process.pid, "status", "Threads:\t");
+    const std::string threads = line_of(process.pid, "status", "Threads:\t");
     return {{"pid", process.pid},
             {"uid", process.uid},
             {"program", printable(line_of(process.pid, "comm", ""))},
@@ -59,12 +65,13 @@ nlohmann::json entry_of(const Seen& process) {
 
 }  // namespace
 
-std::string processes_as_json(uid_t asking, const std::vector<ControlServer::Program>& programs,
+std::string processes_as_json(uid_t asking, const std::filesystem::path& runtime,
+                              const std::vector<ControlServer::Program>& programs,
                               const std::map<pid_t, inject::Pinned>& pinned) {
     nlohmann::json list = nlohmann::json::array();
     for (const Seen& process : processes_of(asking)) {
         const auto without = pinned.find(process.pid);
-        const bool inside = inject::has_runtime(process.pid);
+        const bool inside = inject::has_runtime(process.pid) && !is_body(process.pid, runtime);
         if (!inside && without == pinned.end()) continue;
         nlohmann::json entry = entry_of(process);
         entry["away"] = 0;

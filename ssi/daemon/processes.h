@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ namespace holon::ssi::daemon {
 
 // The processes with a runtime in them, found by looking (they fork unseen), and those that run
 // without one and why. ASKING sees its own; root sees all.
-std::string processes_as_json(uid_t asking, const std::vector<ControlServer::Program>& programs,
+std::string processes_as_json(uid_t asking, const std::filesystem::path& runtime,
+                              const std::vector<ControlServer::Program>& programs,
                               const std::map<pid_t, inject::Pinned>& pinned);
 
 // On a node that is not the first: its body processes.

@@ -18,29 +18,45 @@ std::size_t code_size() {
 
 }  // namespace
 
-LoaderData& Blob::data() { return *reinterpret_cast<LoaderData*>(page_.data() + code_size()); }
-
-Blob::Blob(const RuntimeFile& runtime, const Parameters& parameters) {
-    if (code_size() + sizeof(LoaderData) > page_.size() || code_size() % alignof(LoaderData) != 0)
-        throw Error("the loader does not fit into a page");
-    std::memcpy(page_.data(), holon_ssi_loader_begin, code_size());
-    LoaderData& filled = data();
-    filled.image_begin = runtime.image.begin;
-    filled.image_length = runtime.image.length;
-    filled.injected = runtime.image.injected;
-    filled.parameters_at = layout::parameters;
-    filled.mapping_count = runtime.image.mappings.size();
-    filled.clear_address = runtime.image.clear_address;
-    filled.clear_length = runtime.image.clear_length;
-    std::copy(runtime.image.mappings.begin(), runtime.image.mappings.end(), filled.mappings);
-    filled.parameters = parameters;
-    const std::string& path = runtime.path.native();
-    std::memcpy(filled.path, path.c_str(), path.size() + 1);
+LoaderData& Blob::data(unsigned at) {
+    return *reinterpret_cast<LoaderData*>(pages_[at].data() + at * half + code_size());
 }
 
-const Blob::Page& Blob::page_for(std::uint64_t entry) {
-    data().injection = {entry, entry & ~(layout::page_size - 1), layout::page_size};
-    return page_;
+Blob::Blob(const RuntimeFile& runtime, const Parameters& parameters) {
+    if (code_size() + sizeof(LoaderData) > half || code_size() % alignof(LoaderData) != 0)
+        throw Error("the loader does not fit into half a page");
+    for (unsigned at : {0u, 1u}) {
+        std::memcpy(pages_[at].data() + at * half, holon_ssi_loader_begin, code_size());
+        LoaderData& filled = data(at);
+        filled.image_begin = runtime.image.begin;
+        filled.image_length = runtime.image.length;
+        filled.injected = runtime.image.injected;
+        filled.parameters_at = layout::parameters;
+        filled.mapping_count = runtime.image.mappings.size();
+        filled.clear_address = runtime.image.clear_address;
+        filled.clear_length = runtime.image.clear_length;
+        std::copy(runtime.image.mappings.begin(), runtime.image.mappings.end(), filled.mappings);
+        filled.parameters = parameters;
+        const std::string& path = runtime.path.native();
+        std::memcpy(filled.path, path.c_str(), path.size() + 1);
+    }
+}
+
+Blob::Placed Blob::page_for(std::uint64_t entry) {
+    constexpr std::byte jump{0xe9};  // to a distance in the next four bytes, from behind them
+    constexpr std::size_t jump_size = 5;
+    const std::uint64_t page = entry & ~(layout::page_size - 1);
+    const std::size_t offset = entry - page;
+    const unsigned at = offset < half ? 1 : 0;
+    data(at).injection = {entry, page, layout::page_size};
+    // The jump of an entry point at the very end of the first half would run into the loader.
+    const bool fits = offset + jump_size <= (at == 1 ? half : layout::page_size);
+    if (!fits) return {pages_[at], page + at * half};
+    const auto distance =
+        static_cast<std::int32_t>(at * half) - static_cast<std::int32_t>(offset + jump_size);
+    pages_[at][offset] = jump;
+    std::memcpy(&pages_[at][offset + 1], &distance, sizeof distance);
+    return {pages_[at], entry};
 }
 
 }  // namespace holon::ssi::inject

@@ -36,20 +36,27 @@ static_assert(offsetof(LoaderData, image_begin) == 24 && offsetof(LoaderData, ma
 
 // The loader for one runtime and one set of parameters, made once per `ssi run`; per exec only the
 // place of the entry point changes. The page always fits: it replaces exactly the page that the
-// entry point lies in, which is mapped whatever else is.
+// entry point lies in, which is mapped whatever else is. The loader lies in the half of the page
+// where the entry point does not, and a jump to it at the entry point: one write makes both, so
+// that a program never sees a part of them, and no register of it needs changing.
 class Blob {
   public:
     using Page = std::array<std::byte, layout::page_size>;
 
     Blob(const RuntimeFile& runtime, const Parameters& parameters);
 
-    // The loader for a program that starts at ENTRY; to be written to, and started at, the begin of
-    // ENTRY's page.
-    const Page& page_for(std::uint64_t entry);
+    struct Placed {
+        const Page& page;     // to be written over the page of the entry point
+        std::uint64_t start;  // the entry point; the loader itself where no jump fits there
+    };
+    // The loader for a program that starts at ENTRY.
+    Placed page_for(std::uint64_t entry);
 
   private:
-    LoaderData& data();
-    Page page_{};
+    static constexpr std::size_t half = layout::page_size / 2;
+    LoaderData& data(unsigned at);
+    alignas(
+        16) std::array<Page, 2> pages_{};  // with the loader in the first half, in the second half
 };
 
 }  // namespace holon::ssi::inject

@@ -30,10 +30,13 @@ constexpr std::size_t max_threads = 64;
 constexpr std::size_t max_pinned = 4096;
 constexpr std::uint64_t kernel_restarts_call = static_cast<std::uint64_t>(-512);  // ERESTARTSYS
 constexpr std::uint64_t user_code_64 = 0x33;                                      // CS
+constexpr std::uint64_t libraries_begin = 0x7000'0000'0000;
 constexpr std::uint64_t sync_wake_up = 1;  // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
+
+}  // namespace
 
 bool is_listener(int fd) {
     char name[64];
@@ -49,8 +52,6 @@ bool answer_continue(int listener, std::uint64_t id) {
     answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     return ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0;
 }
-
-}  // namespace
 
 struct Injector::Listener {
     std::uint64_t id;
@@ -193,12 +194,16 @@ const char* Injector::inject(Listener& listener, Tracee& tracee) {
         return "runtime-changed";
     }
     const std::uint64_t page = registers.rip & ~(layout::page_size - 1);
-    if (!page_is_clean(tracee.id(), page)) return "written-entry";
-    {
-        const std::lock_guard lock(listener.mutex);
-        if (!tracee.write(page, listener.blob.page_for(registers.rip))) return "no-write";
-    }
-    return tracee.set_instruction_pointer(page) ? nullptr : "killed";
+    // The kernel can bring back a page of text; one that could be written may be another than the
+    // file's already (its rest is cleared for .bss). Only programs linked in their own way have
+    // such; what lies up here is the dynamic linker, and the question would cost as much as the
+    // injection.
+    if (page < libraries_begin && is_writable(tracee.id(), page)) return "writable-text";
+    const std::lock_guard lock(listener.mutex);
+    const Blob::Placed placed = listener.blob.page_for(registers.rip);
+    if (placed.start != registers.rip && !tracee.set_instruction_pointer(placed.start))
+        return "killed";
+    return tracee.write(page, placed.page) ? nullptr : "no-write";
 }
 
 // The call is taken back (the stop interrupts its wait), and a SIGSYS is laid before it: the

@@ -33,6 +33,12 @@ struct Counters {
     std::atomic<std::uint64_t> execs{0}, failed{0}, pinned{0}, threads{0};
 };
 
+// Lets a call go on that a filter told of, without the engine. False when it is no longer waiting.
+bool answer_continue(int listener, std::uint64_t id);
+
+// True for the descriptor that a filter is served from.
+bool is_listener(int fd);
+
 // Threads that each serve one notification at a time from start to end, for a tracee belongs to the
 // thread that seized it. A slow file system under an execve holds one thread; when all are busy
 // another is started, up to a bound. Lives as long as the daemon.

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 #include "plugins/os/fd.h"
@@ -38,17 +39,12 @@ bool has_runtime(pid_t process) {
            magic == runtime_magic;
 }
 
-bool page_is_clean(pid_t process, std::uint64_t address) {
-    char path[48];
-    std::snprintf(path, sizeof path, "/proc/%d/pagemap", process);
-    const os::Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-    std::uint64_t entry = 0;
-    constexpr std::uint64_t present = 1ull << 63, swapped = 1ull << 62, of_file = 1ull << 61;
-    return file.valid() &&
-           ::pread(file.get(), &entry, sizeof entry,
-                   static_cast<off_t>(address / layout::page_size * sizeof entry)) ==
-               sizeof entry &&
-           ((entry & (present | swapped)) == 0 || (entry & of_file) != 0);
+bool is_writable(pid_t process, std::uint64_t address) {
+    char byte = 0;
+    const iovec local{&byte, 1};
+    const iovec remote{reinterpret_cast<void*>(address), 1};
+    return ::process_vm_readv(process, &local, 1, &remote, 1, 0) == 1 &&
+           ::process_vm_writev(process, &local, 1, &remote, 1, 0) == 1;
 }
 
 pid_t process_of(pid_t task) {
@@ -65,6 +61,28 @@ std::uint64_t start_time(pid_t process) {
     const char* at = std::strrchr(text, ')');
     for (int field = 2; at != nullptr && field < 22; ++field) at = std::strchr(at + 1, ' ');
     return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
+}
+
+std::vector<pid_t> tasks_under_filter() {
+    std::vector<pid_t> tasks;
+    std::error_code error;
+    for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
+        if (std::atoi(process.path().filename().c_str()) == 0) continue;
+        for (const auto& entry :
+             std::filesystem::directory_iterator(process.path() / "task", error)) {
+            const auto task = static_cast<pid_t>(std::atoi(entry.path().filename().c_str()));
+            char text[4096];
+            if (read_proc(task, "status", text) && std::strstr(text, "\nSeccomp:\t2") != nullptr)
+                tasks.push_back(task);
+        }
+    }
+    return tasks;
+}
+
+long system_call_of(pid_t task) {
+    char text[256];
+    if (!read_proc(task, "syscall", text) || text[0] < '0' || text[0] > '9') return -1;
+    return std::strtol(text, nullptr, 10);
 }
 
 }  // namespace holon::ssi::inject

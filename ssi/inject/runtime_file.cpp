@@ -136,18 +136,19 @@ RuntimeFile load_runtime(const std::filesystem::path& given) {
     if (::EVP_Digest(content.data(), content.size(), runtime.digest.data(), nullptr, EVP_sha256(),
                      nullptr) != 1)
         throw Error("{}: cannot compute its SHA-256", runtime.path.string());
-    runtime.device = status.st_dev;
-    runtime.inode = status.st_ino;
+    runtime.links = status.st_nlink;
     runtime.size = static_cast<std::uint64_t>(status.st_size);
     runtime.modified_s = status.st_mtim.tv_sec;
     runtime.modified_ns = status.st_mtim.tv_nsec;
     return runtime;
 }
 
+// Of the file that is held open, which is quicker than to look the path up: a file replaced by
+// another loses a link.
 bool RuntimeFile::unchanged() const {
     struct stat status {};
-    return ::stat(path.c_str(), &status) == 0 && status.st_dev == device &&
-           status.st_ino == inode && static_cast<std::uint64_t>(status.st_size) == size &&
+    return ::fstat(fd.get(), &status) == 0 && status.st_nlink == links &&
+           static_cast<std::uint64_t>(status.st_size) == size &&
            status.st_mtim.tv_sec == modified_s && status.st_mtim.tv_nsec == modified_ns;
 }
 

@@ -52,7 +52,7 @@ struct RuntimeFile {
     // False once the file at `path` is another one than was parsed: the mappings no longer fit it.
     bool unchanged() const;
 
-    std::uint64_t device = 0, inode = 0, size = 0;
+    std::uint64_t links = 0, size = 0;
     std::int64_t modified_s = 0, modified_ns = 0;
 };
 
