@@ -217,7 +217,8 @@ check "a process that leaves its session dies with the job" stray_process
 # --- faults ---
 
 node_state() {
-    "$dc" run ctl timeout 5 sinfo -h -n "$1" -o %T
+    # Of all nodes: of one alone (-n) slurmctld 22.05 may show a state from before its jobs ended.
+    "$dc" run ctl timeout 5 sinfo -h -N -o '%N %T' | sed -n "s/^$1 //p"
 }
 
 node_is() {
