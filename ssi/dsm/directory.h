@@ -134,7 +134,7 @@ struct Gather {
 /// Who goes through memory in ascending order, seen by requests alone. A stream is a window of
 /// pages sent ahead; when the page behind the window is asked for, the window was used, and the
 /// next is twice as long.
-template <unsigned nodes, unsigned streams>
+template <unsigned nodes, unsigned streams, unsigned unproven>
 class Streams {
   public:
     /// The page was asked for: how many pages behind it to send too. `used` gets the number of
@@ -153,9 +153,9 @@ class Streams {
             stream.end = page + 1 + stream.window;
             return stream.window;
         }
-        own.list[own.victim] = {page + 1, page + 1, 0};
+        own.list[own.victim] = {page + 1, page + 1 + unproven, unproven};
         own.victim = static_cast<std::uint8_t>((own.victim + 1) % streams);
-        return 0;
+        return unproven;
     }
 
   private:

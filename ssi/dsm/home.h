@@ -422,7 +422,7 @@ class Home {
 
     /// Nobody has the page: the node gets it, and its untouched neighbours with it.
     void first_touch(Entry& entry, Page page, Node node, std::uint64_t now) {
-        take_untouched(entry, node);
+        take(entry, node);
         Page first = page;
         Page end = page + 1;
         if (config_.first_touch > 1) {
@@ -441,18 +441,18 @@ class Home {
         if (!entry || entry->record) return false;
         if (is(*entry, Holding::unknown)) resolve(*entry, page);
         if (!is(*entry, Holding::untouched)) return false;
-        take_untouched(*entry, node);
+        take(*entry, node);
         return true;
     }
-    static void take_untouched(Entry& entry, Node node) {
+    static void take(Entry& entry, Node node) {
         entry.holding = bits(Holding::exclusive);
         entry.nodes = bit(node);
         entry.written = 1;
         entry.last_writer = node & 31;
     }
 
-    /// Sends pages ahead of who goes through memory in ascending order. Of pages to be written only
-    /// those are taken from others that were where the page asked for was.
+    /// Sends pages ahead of who goes through memory in ascending order, in one grant where they are
+    /// at home. Of pages to be written only those are taken that were where the page asked for was.
     void look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes, std::uint64_t now) {
         const unsigned limit =
             mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
@@ -461,17 +461,48 @@ class Home {
         replica_.counters.prefetch_hits += used;
         if (!count) return;
         const Mapping around = port_.mapping(page);
-        for (Page each = page + 1; each < around.end && each <= page + count; ++each) {
-            if (closed(each, node)) return;
+        Page run = page + 1;  // [run, each) goes in one grant
+        Page each = run;
+        for (; each < around.end && each <= page + count && !closed(each, node); ++each) {
             Entry* entry = make(each);
             if (!entry) return;
-            if (entry->record) continue;
             if (is(*entry, Holding::unknown)) resolve(*entry, each);
+            const bool alike = mode == Mode::read || entry->nodes == nodes;
+            if (alike && goes_at_once(*entry, each, node, mode, now) && each - run < max_run)
+                continue;
+            grant_run(run, each, node, mode, now);
+            run = each + 1;
             const Work work = work_of(node, mode, 0, true);
-            if (satisfied(*entry, work) || entry->migratory) continue;
-            if (mode == Mode::write && entry->nodes != nodes) continue;
+            if (!alike || entry->record || entry->migratory || satisfied(*entry, work)) continue;
             if (!submit(*entry, each, work, now)) return;
         }
+        grant_run(run, each, node, mode, now);
+    }
+    /// Nobody but the home has to do anything for it.
+    bool goes_at_once(const Entry& entry, Page page, Node node, Mode mode,
+                      std::uint64_t now) const {
+        if (node == home_node || entry.record || entry.migratory) return false;
+        if (!replica_.may_go(page, now)) return false;
+        if (is(entry, Holding::shared)) return mode == Mode::read && !(entry.nodes & bit(node));
+        return is(entry, Holding::exclusive) && entry.nodes == bit(home_node);
+    }
+    void grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now) {
+        if (first >= end) return;
+        const auto count = static_cast<unsigned>(end - first);
+        const bool writing = mode == Mode::write;
+        replica_.give_up(port_, first, count, writing ? Command::recall : Command::downgrade);
+        for (Page page = first; page < end; ++page) {
+            Entry& entry = *table_.find(page);
+            if (writing) {
+                take(entry, node);
+                continue;
+            }
+            entry.holding = bits(Holding::shared);
+            entry.nodes = (entry.nodes | bit(home_node) | bit(node)) & 0xffff'ffffU;
+        }
+        replica_.counters.prefetched += count;
+        give(node, first, count, wire::grant_data | (writing ? unsigned{wire::grant_writable} : 0U),
+             port_.buffer(), now);
     }
 
     // --- the directory's own
@@ -487,7 +518,7 @@ class Home {
             entry.holding = bits(Holding::untouched);
             return;
         }
-        take_untouched(entry, home_node);
+        take(entry, home_node);
         note(replica_.adopt(port_, page));
     }
 
@@ -558,7 +589,7 @@ class Home {
     Ranges<Shape::discards> discarding_{};
     Gather gathers_[Shape::gathers]{};
     unsigned gathering_ = 0;
-    Streams<Shape::nodes, Shape::streams> streams_{};
+    Streams<Shape::nodes, Shape::streams, Shape::unproven> streams_{};
     Status status_ = Status::ok;
 };
 

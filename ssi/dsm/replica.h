@@ -116,8 +116,7 @@ class Replica {
             return Status::ok;
         }
         if (entry->deferred) return Status::command_contradicts_state;
-        const std::uint64_t age = (now / tick_ns - entry->granted) & granted_mask;
-        if (entry->held && age < hold_ && defer(port, page, command, now, hold_ - age)) {
+        if (is_held(*entry, now) && defer(port, page, command, now, hold_ - age_of(*entry, now))) {
             ++counters.deferred;
             entry->deferred = 1;
             answer.deferred = true;
@@ -161,6 +160,29 @@ class Replica {
         if (!entry) return Status::out_of_memory;
         entry->state = bits(PageState::modified);
         return Status::ok;
+    }
+
+    /// At home: whether a command for the page would be carried out at once.
+    bool may_go(Page page, std::uint64_t now) const {
+        const Entry* entry = table_.find(page);
+        return entry && entry->state != bits(PageState::invalid) && !entry->deferred &&
+               !is_held(*entry, now);
+    }
+    /// At home: pages that may go, all at once: kept as copies (downgrade) or given away (recall).
+    /// Their contents are in the port's buffer.
+    void give_up(Port& port, Page first, unsigned count, Command command) {
+        bool writable = false;
+        for (Page page = first; page < first + count; ++page) {
+            Entry& entry = *table_.find(page);
+            writable |= entry.state == bits(PageState::modified);
+            entry.state = bits(command == Command::recall ? PageState::invalid : PageState::shared);
+            entry.migratory = 0;
+            entry.held = 0;
+            this->count(command);
+        }
+        if (writable) port.protect(first, count);
+        port.copy(first, count, port.buffer());
+        if (command == Command::recall) port.drop(first, count);
     }
 
     /// At home: a request turned out to be stale.
@@ -217,6 +239,13 @@ class Replica {
     }
     static constexpr bool suffices(std::uint64_t state, Mode mode) {
         return state >= bits(mode == Mode::write ? PageState::modified : PageState::shared);
+    }
+
+    static std::uint64_t age_of(const Entry& entry, std::uint64_t now) {
+        return (now / tick_ns - entry.granted) & granted_mask;
+    }
+    bool is_held(const Entry& entry, std::uint64_t now) const {
+        return entry.held && age_of(entry, now) < hold_;
     }
 
     void count(Command command) {

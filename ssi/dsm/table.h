@@ -165,6 +165,7 @@ struct Shape {
     using Pool = BlockPool<Record>;
     static constexpr unsigned nodes = node_limit;
     static constexpr unsigned streams = 8;    ///< ascending accesses followed at a time per node
+    static constexpr unsigned unproven = 0;   ///< pages sent ahead of an access that stands alone
     static constexpr unsigned discards = 32;  ///< ranges being discarded at a time
     static constexpr unsigned gathers = 4;    ///< ranges being gathered or held at a time
     static constexpr unsigned gather_window = 128;  ///< pages of a gather on their way at a time

@@ -61,7 +61,7 @@ TEST(SsiDsmModel, ALongerFightOverOnePageIsCoherent) {
 }
 
 TEST(SsiDsmModel, FaultsThatTheAgentHandlesLateAreCoherent) {
-    auto what = setup("late faults", 2, full ? 2 : 1, 2);
+    auto what = setup("late faults", full ? 2 : 1, 2, full ? 2 : 1);
     what.late_faults = true;
     expect_coherence_from_both(what);
 }
@@ -109,7 +109,7 @@ TEST(SsiDsmModel, AGatherBringsEveryPageHomeAndNothingLeavesUntilTheRelease) {
         expect_coherence_from_both(what);
         what.config.migratory = true;
         what.single_page = true;
-        what.accesses[0] = what.accesses[1] = what.accesses[2] = 2;
+        what.accesses[0] = what.accesses[1] = 2;
         expect_coherence(what);
     }
 }

@@ -340,6 +340,41 @@ TEST(SsiDsm, AnAscendingReaderIsSentWindowsThatDouble) {
     EXPECT_EQ(net.failure, "");
 }
 
+TEST(SsiDsm, PagesSentAheadFromHomeTravelInOneGrant) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 6; ++page) net.begin_with(page, static_cast<char>('a' + page));
+    net.read(1, 0);
+    net.quiet();
+    ASSERT_EQ(net.fault(1, 1, Mode::read), Status::ok);
+    net.to_home(1);
+    ASSERT_EQ(net.frames_to(1), 2U);  // what was asked for goes first
+    EXPECT_EQ(net.kernel(0).out[1][1].frame.b, 4U);
+    EXPECT_EQ(net.kernel(0).said(), "protect 1, copy 1, protect 2, copy 2");  // 2: all four
+    net.settle();
+    for (Page page = 0; page < 6; ++page) {
+        EXPECT_EQ(net.kernel(1).letter(page), static_cast<char>('a' + page));
+        EXPECT_EQ(net.home().holders(page), 0b11U);
+    }
+}
+
+TEST(SsiDsm, APageThatTheHomeHoldsSplitsWhatIsSentAhead) {
+    Config config = with_prefetch();
+    config.hold_ns = 50'000;
+    Net net(config);
+    for (Page page : {0, 1, 2, 4, 5}) net.begin_with(page, 'a');
+    net.write(0, 3, 'h');
+    net.read(1, 0);
+    net.read(1, 1);
+    EXPECT_EQ(net.remote(1).state(2), PageState::shared);
+    EXPECT_EQ(net.remote(1).state(3), PageState::invalid);
+    EXPECT_EQ(net.remote(1).state(4), PageState::shared);
+    EXPECT_EQ(net.home().state(3), PageState::modified);
+    net.pass(60'000);
+    ASSERT_EQ(net.home().tick(net.now()), Status::ok);
+    net.settle();
+    EXPECT_EQ(net.kernel(1).letter(3), 'h');
+}
+
 TEST(SsiDsm, TheHomeReadsAheadWhatARemoteNodeWrote) {
     Net net(with_prefetch());
     for (Page page = 0; page < 40; ++page) net.write(1, page, 'b');

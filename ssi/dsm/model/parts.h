@@ -69,6 +69,7 @@ struct ModelShape {
     using Pool = FlatPool<Record>;
     static constexpr unsigned nodes = model::nodes;
     static constexpr unsigned streams = 1;
+    static constexpr unsigned unproven = 1;
     static constexpr unsigned discards = 1;
     static constexpr unsigned gathers = 1;
     static constexpr unsigned gather_window = 8;
