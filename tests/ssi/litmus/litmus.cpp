@@ -302,10 +302,10 @@ void evaluate(int batch) {
         ++counts[test->outcome(round)];
         ++rounds_done;
     }
-    // The next batch: rounds long enough for nine in ten.
+    // The next batch. Who is late catches up in shorter rounds.
     std::sort(longest, longest + rounds_of(batch));
     slot =
-        std::clamp<std::int64_t>(longest[rounds_of(batch) * 9 / 10] * 3 / 2 + 300, 500, 5'000'000);
+        std::clamp<std::int64_t>(longest[rounds_of(batch) * 3 / 4] * 5 / 4 + 300, 500, 5'000'000);
 }
 
 void* thread_main(void* argument) {

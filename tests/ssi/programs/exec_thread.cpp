@@ -13,7 +13,11 @@ int main(int argc, char** argv) {
     }
     std::printf("before\n");
     std::fflush(stdout);
+    // All are there before one executes: clone is EAGAIN while another thread is in execve.
+    int ready = 0;
     run_threads(3, [&](int i) {
+        add(ready, 1);
+        MUST(becomes([&] { return get(ready) == 3; }));
         if (i != 1)
             for (;;) pause();
         char pid[16];
