@@ -35,6 +35,11 @@
 #define MAP_ANONYMOUS       0x20
 #define MAP_FLAGS           0x100022    /* MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE */
 
+// A program that had threads before it executed this one left a filter behind, which traps mmap and mprotect before there is
+// a runtime to take the trap. It lets pass what has this in the upper half of R8 (ssi/runtime/filter.cpp), where calls have a
+// 32-bit descriptor or nothing; the lower half is descriptor -1.
+#define LOADER_TOKEN        0x6000ffffffff
+
 // Leaves RDI and RSP, as after execve.
 .macro clear_registers
     xor     %eax, %eax
@@ -65,7 +70,7 @@ holon_ssi_loader_begin:
     mov     $4096, %esi
     mov     $3, %edx
     mov     $MAP_FLAGS, %r10d
-    mov     $-1, %r8
+    movabs  $LOADER_TOKEN, %r8
     xor     %r9d, %r9d
     mov     $SYS_MMAP, %eax
     syscall
@@ -84,6 +89,11 @@ holon_ssi_loader_begin:
     test    %eax, %eax
     js      recover
     mov     %eax, %r12d
+    movabs  $LOADER_TOKEN, %r15
+    mov     %r12d, %ecx
+    shr     $32, %r15
+    shl     $32, %r15
+    or      %rcx, %r15
 
     lea     DATA_MAPPINGS(%rbx), %r14
     mov     DATA_COUNT(%rbx), %r13
@@ -92,9 +102,9 @@ holon_ssi_loader_begin:
     mov     16(%r14), %rdx
     mov     24(%r14), %r10
     mov     32(%r14), %r9
-    mov     $-1, %r8
+    movabs  $LOADER_TOKEN, %r8
     test    $MAP_ANONYMOUS, %r10d
-    cmovz   %r12, %r8
+    cmovz   %r15, %r8
     mov     $SYS_MMAP, %eax
     syscall
     cmp     %rdi, %rax

@@ -10,6 +10,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/signals.h"
 
 #include <linux/prctl.h>
 
@@ -40,7 +41,21 @@ struct Answer {
 };
 
 Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
+                  std::size_t extra_size);
+
+}  // namespace
+
+void tell_mask(Thread* thread, std::uint64_t mask) {
+    if (mask == thread->mask) return;
+    const Call call{call_mask, {}, mask};
+    ask_deputy(thread, call, 0, nullptr, 0);
+}
+
+namespace {
+
+Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
                   std::size_t extra_size) {
+    thread->mask = call.mask;
     long error = send_frame(thread->channel, wire::Type::call, flags, 0, 0, &call, sizeof call,
                             extra, extra_size);
     wire::Frame frame;
@@ -74,7 +89,7 @@ bool carried_call(Thread* thread, Call& call, long& result) {
     return true;
 }
 
-long change_mask(const Call& call, sys::UContext* context) {
+long change_mask(Thread* thread, const Call& call, sys::UContext* context) {
     if (call.args[3] != 8) return -sys::e_inval;
     const std::uint64_t present = context->sigmask;
     std::uint64_t changed = present;
@@ -90,6 +105,7 @@ long change_mask(const Call& call, sys::UContext* context) {
         copy_out(static_cast<std::uint64_t>(call.args[2]), &present, sizeof present) != 0)
         return -sys::e_fault;
     context->sigmask = changed & ~sigsys_bit;
+    tell_mask(thread, context->sigmask);
     return 0;
 }
 
@@ -122,7 +138,7 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
     long result = 0;
     switch (call.number) {
         case __NR_rt_sigprocmask:
-            return change_mask(call, context);
+            return change_mask(thread, call, context);
         case __NR_sigaltstack:
             return alternate_stack(thread, call);
         case __NR_gettid:
@@ -182,7 +198,9 @@ void begin_body(void* argument) {
     if (travelling_size(state) != frame.length)
         die("what arrived is no thread", static_cast<long>(frame.length));
     agent::applied().wait_for(static_cast<std::uint32_t>(frame.b));
+    process.pid = state.pid;
     thread->tid = state.tid;
+    thread->mask = state.context.sigmask & ~sigsys_bit;
     thread->cpu = state.cpu;
     thread->clear_tid = state.clear_tid;
     thread->robust_list = state.robust_list;
@@ -252,9 +270,17 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
                    static_cast<std::int64_t>(context->rdx), static_cast<std::int64_t>(context->r10),
                    static_cast<std::int64_t>(context->r8), static_cast<std::int64_t>(context->r9)},
                   context->sigmask};
-        context->rax = static_cast<std::uint64_t>(forward(thread, call, context));
+        const long result = forward(thread, call, context);
+        if (result == restart)
+            context->rip -= 2;  // RAX still has the number: the instruction makes the call again
+        else
+            context->rax = static_cast<std::uint64_t>(result);
+        deliver_signals(thread, context);
         return;
     }
-    if (signo == sys::sig_sys) return;
+    if (signo == sys::sig_sys) {
+        deliver_signals(thread, context);
+        return;
+    }
     body_fault(thread, signo, *info, context);
 }

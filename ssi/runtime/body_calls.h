@@ -18,8 +18,8 @@ void body_fault(Thread* thread, int signo, const sys::SigInfo& info, sys::UConte
 /// not return where that is the program's end.
 void fetch_action(Thread* thread, const Call& call, sys::SigAction& action);
 
-/// A signal or an order waits on the channel of that thread: interrupts its body.
-void interrupt_body(std::uint32_t number);
+/// The deputy must know the body's signal mask before the program goes on.
+void tell_mask(Thread* thread, std::uint64_t mask);
 
 /// Goes on at `context` with the kernel's alternate stack set to `stack`.
 [[noreturn]] void leave_on_runtime_stack(Thread* thread, const sys::UContext& context,

@@ -23,9 +23,4 @@ void body_fault(Thread* thread, int signo, const sys::SigInfo& info, sys::UConte
         die("a signal's frame does not fit the stack", signo);
 }
 
-void interrupt_body(std::uint32_t number) {
-    if (const Thread* thread = find_thread(number))
-        sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
-}
-
 }  // namespace holon::ssi

@@ -13,6 +13,7 @@
 #include "ssi/runtime/maps.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi {
@@ -67,6 +68,9 @@ void catch_traps() {
 
 [[noreturn]] void run(void* argument) {
     auto* thread = static_cast<Thread*>(argument);
+    // New bodies inherit this: nothing interrupts one before it is where the program was.
+    const std::uint64_t all = ~0UL;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
     adopt(thread);
     clear_address_space();
     map_program_vdso();
@@ -114,8 +118,11 @@ void answer(const wire::Frame& asked, long error) {
 }  // namespace
 
 void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
-    if (frame.type == wire::Type::kick) {
-        interrupt_body(static_cast<std::uint32_t>(frame.a));
+    if (frame.type == wire::Type::signal) {
+        PendingSignal signal;
+        if (frame.length != sizeof signal) die("the home sent a broken signal");
+        memcpy(&signal, payload, sizeof signal);
+        receive_signal(static_cast<std::uint32_t>(frame.a), signal);
         return;
     }
     if (!sane(frame)) die("the home named an impossible range");

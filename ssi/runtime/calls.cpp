@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/calls.h"
 
+#include <initializer_list>
+
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/space.h"
 
@@ -80,21 +82,6 @@ std::uint64_t changed_mask(long how, std::uint64_t present, std::uint64_t set, l
     }
 }
 
-long signal_action(long signo, std::uint64_t action, std::uint64_t old, long size) {
-    if (size != 8) return -sys::e_inval;
-    sys::SigAction wanted{}, before{};
-    if (action != 0 && copy_in(&wanted, action, sizeof wanted) != 0) return -sys::e_fault;
-    if (signo == sys::sig_sys) {
-        // The runtime's own; the program is told that nothing is set.
-        return old != 0 ? copy_out(old, &before, sizeof before) : 0;
-    }
-    wanted.mask &= ~sigsys_bit;
-    const long result =
-        sys::call_with(__NR_rt_sigaction, signo, action != 0 ? &wanted : nullptr, &before, 8);
-    if (result == 0 && old != 0 && copy_out(old, &before, sizeof before) != 0) return -sys::e_fault;
-    return result;
-}
-
 long create_thread(Thread* parent, ThreadState& state, const CallArgs& call) {
     // glibc's order for clone on x86-64: flags, stack, parent_tid, child_tid, tls
     auto flags = static_cast<unsigned long>(call.a[0]);
@@ -172,6 +159,50 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     if (stack != 0) state.context.rsp = stack;
     sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);
     resume(parent, state, state.context.stack);
+}
+
+long futex_call(Thread* thread, const CallArgs& call) {
+    // fault_in_user_writeable (Linux 6.1) faults without FAULT_FLAG_ALLOW_RETRY: userfaultfd
+    // answers SIGBUS, and the call EFAULT. The page is fetched by an ordinary write, and the call
+    // repeated.
+    for (;;) {
+        const long result = ssi_interruptible(thread, call.number, call.a);
+        if (result != -sys::e_fault) return result;
+        for (const long address : {call.a[0], call.a[4]}) {
+            std::uint32_t probe;
+            if ((address & 3) == 0 &&
+                copy_in(&probe, static_cast<std::uint64_t>(address), sizeof probe) == 0 &&
+                copy_out(static_cast<std::uint64_t>(address), &probe, 0) == 0)
+                __atomic_fetch_or(reinterpret_cast<std::uint32_t*>(address), 0U, __ATOMIC_SEQ_CST);
+            else if (address == call.a[0])
+                return result;
+        }
+    }
+}
+
+long descriptor_call(Thread* thread, const CallArgs& call) {
+    const auto native = [&](long a, long b) {
+        const long args[6] = {a, b, call.a[2]};
+        return ssi_interruptible(thread, call.number, args);
+    };
+    const auto first = static_cast<std::uint32_t>(call.a[0]);
+    const auto second = static_cast<std::uint32_t>(call.a[1]);
+    switch (call.number) {
+        case __NR_close:
+            return hidden(first) ? -sys::e_badf : native(call.a[0], call.a[1]);
+        case __NR_close_range: {
+            const HiddenRange mine = hidden_descriptors();
+            if (second < mine.begin || first >= mine.end || mine.begin == mine.end)
+                return native(call.a[0], call.a[1]);
+            long result = 0;
+            if (first < mine.begin) result = native(first, mine.begin - 1);
+            if (result == 0 && second >= mine.end) result = native(mine.end, second);
+            return result;
+        }
+        default:
+            // Beyond what the program may have, as far as it can see.
+            return hidden(first) || hidden(second) ? -sys::e_badf : native(call.a[0], call.a[1]);
+    }
 }
 
 void finish_thread(std::uint64_t robust_list, std::uint64_t clear_tid, std::int32_t tid) {

@@ -17,10 +17,6 @@ struct CallArgs {
 /// Calls about the address space. True: done, `result` is set. Home process only.
 bool address_space_call(const CallArgs& call, long& result);
 
-/// rt_sigaction as the program means it: the signals the runtime lives by stay unblocked in
-/// handlers.
-long signal_action(long signo, std::uint64_t action, std::uint64_t old, long size);
-
 /// The new mask of rt_sigprocmask(how, set), given the present one; -errno in `error`.
 std::uint64_t changed_mask(long how, std::uint64_t present, std::uint64_t set, long& error);
 
@@ -35,6 +31,12 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call);
 /// What a thread's end does to the program's memory: robust futexes, the number that joiners wait
 /// for.
 void finish_thread(std::uint64_t robust_list, std::uint64_t clear_tid, std::int32_t tid);
+
+/// futex, also those in which the kernel writes to a word whose page is elsewhere.
+long futex_call(Thread* thread, const CallArgs& call);
+
+/// close, dup2, dup3, close_range: not of the runtime's descriptors.
+long descriptor_call(Thread* thread, const CallArgs& call);
 
 /// Copies between the program's memory and the runtime's; 0 or -EFAULT. Missing pages are brought.
 long copy_in(void* to, std::uint64_t from, std::size_t size);

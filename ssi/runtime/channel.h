@@ -20,6 +20,13 @@ struct Call {
 inline constexpr std::int64_t call_fault =
     1'000'001;  ///< args: signo, code, address: a fault in the program's own code
 
+/// The thread's signal mask has changed: it is in the call's `mask`.
+inline constexpr std::int64_t call_mask = 1'000'002;
+
+/// A result: the call was not made, or is to be made again, after the signals that interrupted it
+/// (the kernel's ERESTARTSYS, which programs never see).
+inline constexpr long restart = -512;
+
 /// Sends header and up to two pieces of payload in one go. 0 or -errno.
 long send_frame(int fd, wire::Type type, std::uint16_t flags, std::uint64_t a, std::uint64_t b,
                 const void* first, std::size_t first_size, const void* second = nullptr,

@@ -44,6 +44,7 @@ constexpr int af_unix = 1, sock_seqpacket = 5, sock_cloexec = 02000000, sol_sock
 long ask(const ControlMessage& message, ControlType expected, ControlMessage& reply) {
     if (process.control < 0) return -sys::e_badf;
     Holding held(process.control_lock);
+    const RoomForDescriptors room;
     int descriptor = -1;
     long error = send_control(process.control, message);
     if (error == 0) error = receive_control(process.control, reply, descriptor);

@@ -4,10 +4,15 @@
 // this process can do. Descriptors, pids, futexes, the working directory, credentials are natural
 // here; memory the calls touch is at the same addresses, and what is elsewhere is brought by the
 // agent when the kernel touches it.
+#include <initializer_list>
+
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
+#include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
+#include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi {
@@ -24,6 +29,8 @@ bool starts_something(long number) {
     leave_thread();
 }
 
+constexpr std::int64_t epoll_pwait2 = 441;
+
 struct Reply {
     long result;
     std::size_t bytes;  ///< of thread->buffer to send along
@@ -32,8 +39,10 @@ struct Reply {
 /// The body's own code faulted: what the program does about it, or its end as the kernel would have
 /// it.
 Reply fault(Thread* thread, const Call& call) {
-    sys::SigAction action{};
-    sys::call_with(__NR_rt_sigaction, call.args[0], 0, &action, 8);
+    const sys::SigAction action = program_action(call.args[0]);
+    if ((process.flags & Parameters::trace) != 0)
+        trace("fault", static_cast<unsigned long>(call.args[0]),
+              static_cast<unsigned long>(call.args[2]), static_cast<unsigned long>(call.args[3]));
     const bool blocked = (call.mask & (1UL << (call.args[0] - 1))) != 0;
     if (action.handler > 1 && !blocked) {
         memcpy(thread->buffer, &action, sizeof action);
@@ -87,9 +96,30 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             return {signal_action(call.args[0], static_cast<std::uint64_t>(call.args[1]),
                                   static_cast<std::uint64_t>(call.args[2]), call.args[3]),
                     0};
+        case call_mask:
+            return {0, 0};  // it came with the call
+        case __NR_getpid:
+            return {sys::call(__NR_getpid), 0};
         case __NR_execve:
         case __NR_execveat:
             return {ssi_notified(call.number, args.a), 0};
+        case __NR_futex:
+            return {futex_call(thread, args), 0};
+        case __NR_close:
+        case __NR_dup2:
+        case __NR_dup3:
+        case __NR_close_range:
+            return {descriptor_call(thread, args), 0};
+        case __NR_rt_sigsuspend:
+        case __NR_ppoll:
+        case __NR_pselect6:
+        case __NR_epoll_pwait:
+        case epoll_pwait2: {
+            thread->temporary_mask = true;
+            result = ssi_interruptible(thread, call.number, args.a);
+            thread->temporary_mask = false;
+            return {result, 0};
+        }
         default:
             break;
     }
@@ -110,16 +140,49 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
     return {ssi_interruptible(thread, call.number, args.a), 0};
 }
 
+/// Its node cannot be reached, or there is no descriptor for the way: the thread runs at home.
+[[noreturn]] void become_home_thread(Thread* thread) {
+    unplace_thread(thread);
+    {
+        Holding held(process.thread_lock);
+        thread->node = 0;
+        ++process.threads_on[0];
+        ++process.live_threads;
+    }
+    constexpr long arch_set_fs = 0x1002;
+    sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
+    resume(thread, thread->state, thread->state.context.stack);
+}
+
+/// The body's next call. Meanwhile signals that come are passed on.
+long next_frame(Thread* thread, wire::Frame& frame) {
+    std::size_t have = 0;
+    while (have < sizeof frame) {
+        if (thread->pending_signals != 0) pass_signals(thread);
+        const long args[6] = {
+            thread->channel, reinterpret_cast<long>(reinterpret_cast<std::uint8_t*>(&frame) + have),
+            static_cast<long>(sizeof frame - have)};
+        const long n = ssi_interruptible(thread, __NR_read, args);
+        if (n == -sys::e_intr || n == restart) continue;
+        if (n <= 0) return n == 0 ? -sys::e_badf : n;
+        have += static_cast<std::size_t>(n);
+    }
+    clock_seen(frame.clock);
+    if (frame.length > Thread::buffer_size) return -sys::e_inval;
+    return frame.length == 0 ? 0 : sys::read_all(thread->channel, thread->buffer, frame.length);
+}
+
 }  // namespace
 
 void deputy_main(Thread* thread) {
-    // Signals go to the threads at home; the body's own come by name.
-    const std::uint64_t all = ~0UL;
-    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
-
-    const long channel = open_channel(thread->node, thread->number);
-    if (sys::failed(channel)) die("no connection to the body's node", channel);
-    thread->channel = hide_descriptor(static_cast<int>(channel));
+    // All signals are blocked since the thread was made; the body's mask comes into force below.
+    thread->mask = ~0UL;
+    {
+        const RoomForDescriptors room;
+        const long channel = open_channel(thread->node, thread->number);
+        if (sys::failed(channel)) become_home_thread(thread);
+        thread->channel = hide_descriptor(static_cast<int>(channel));
+    }
     thread->state.tid = thread->tid;
     thread->state.pid = process.pid;
     thread->state.cpu = thread->cpu;
@@ -128,21 +191,25 @@ void deputy_main(Thread* thread) {
     long error = send_frame(thread->channel, wire::Type::start_thread, 0, thread->number,
                             space::link_position(thread->node), &thread->state,
                             travelling_size(thread->state));
+    set_deputy_mask(thread, thread->state.context.sigmask);
     while (error == 0) {
         wire::Frame frame;
-        error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+        error = next_frame(thread, frame);
         if (error != 0) break;
         Call call;
         if (frame.type != wire::Type::call || frame.length < sizeof call)
             die("a body sent what is no call", static_cast<long>(frame.type));
         memcpy(&call, thread->buffer, sizeof call);
+        set_deputy_mask(thread, call.mask);
         ++thread->calls;
-        if ((process.flags & 8) != 0)
+        if ((process.flags & Parameters::trace) != 0)
             trace("call", static_cast<unsigned long>(call.number),
                   static_cast<unsigned long>(call.args[0]),
                   static_cast<unsigned long>(call.args[1]));
         const Reply reply = serve(thread, call, thread->buffer + sizeof call,
                                   frame.length - sizeof call, (frame.flags & carries_bytes) != 0);
+        // What interrupted the call is at the body's node before the result is.
+        if (thread->pending_signals != 0) pass_signals(thread);
         error =
             send_frame(thread->channel, wire::Type::result, reply.bytes != 0 ? carries_bytes : 0,
                        static_cast<std::uint64_t>(reply.result), space::link_position(thread->node),

@@ -8,9 +8,9 @@
 namespace holon::ssi {
 namespace {
 
-constexpr long f_dupfd_cloexec = 1030;
+constexpr long f_dupfd_cloexec = 1030, nofile = 7;  // RLIMIT_NOFILE
 constexpr std::uint64_t wanted = 4096;
-std::uint64_t base;
+std::uint64_t base, last;
 
 struct Limit {
     std::uint64_t soft, hard;
@@ -18,8 +18,25 @@ struct Limit {
 
 }  // namespace
 
+RoomForDescriptors::RoomForDescriptors() {
+    Limit limit{};
+    sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
+    soft_ = limit.soft;
+    if (limit.soft == limit.hard) return;
+    limit.soft = limit.hard;
+    sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
+    raised_ = true;
+}
+
+RoomForDescriptors::~RoomForDescriptors() {
+    if (!raised_) return;
+    Limit limit{};
+    sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
+    limit.soft = soft_;
+    sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
+}
+
 int hide_descriptor(int fd) {
-    constexpr long nofile = 7;
     Limit limit{};
     sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
     if (base == 0)
@@ -32,9 +49,18 @@ int hide_descriptor(int fd) {
     if (raise) sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
     if (sys::failed(hidden_fd)) return fd;
     sys::call(__NR_close, fd);
+    if (static_cast<std::uint64_t>(hidden_fd) > last) last = static_cast<std::uint64_t>(hidden_fd);
     return static_cast<int>(hidden_fd);
 }
 
-bool hidden(long fd) { return base != 0 && static_cast<std::uint64_t>(fd) >= base && fd >= 0; }
+bool hidden(std::uint32_t fd) {
+    const HiddenRange mine = hidden_descriptors();
+    return fd >= mine.begin && fd < mine.end;
+}
+
+HiddenRange hidden_descriptors() {
+    return {static_cast<std::uint32_t>(base),
+            base == 0 ? 0U : static_cast<std::uint32_t>(last + 1)};
+}
 
 }  // namespace holon::ssi

@@ -101,8 +101,8 @@ ssi_clone_thread:
 1:      ret
 
 /* long interruptible(Thread *, number, const long args[6]): one system call of the program's. A signal that was taken before
-   the call began (pending_signals) makes it return -EINTR without the call; the signal handler rewinds to the check when it
-   interrupts between check and call, so that no signal is missed. */
+   the call began (pending_signals), or that the kernel would repeat the call after, makes it return -ERESTARTSYS: the
+   handler of signals moves the deputy from between check and call to the abort, so that none is missed. */
         .globl ssi_interruptible, ssi_interruptible_begin, ssi_interruptible_syscall
 #define THREAD_PENDING 16
 ssi_interruptible:
@@ -123,9 +123,30 @@ ssi_interruptible_syscall:
         syscall
         pop %rbx
         ret
-1:      mov $-4, %rax
+        .globl ssi_interruptible_abort
+ssi_interruptible_abort:
+1:      mov $-512, %rax                 /* ERESTARTSYS: not made, or to be made again after the handler */
         pop %rbx
         ret
+
+/* Every handler of the program's, as the kernel knows it at home. A home thread goes on to the program's own, in the frame
+   that the kernel has built. A thread that is inside the runtime is a deputy: the signal is its body's. */
+        .globl ssi_home_signal
+ssi_home_signal:
+        mov 168(%rdx), %rax             /* UContext::rip */
+        shr $32, %rax
+        cmp $0x6000, %eax
+        je 1f
+        lea ssi_handlers(%rip), %rax
+        movslq %edi, %rcx
+        jmp *(%rax,%rcx,8)
+1:      mov %rsp, %rbp
+        and $-64, %rsp
+        call deputy_signal
+        lea 8(%rbp), %rsp               /* not through the program's restorer, whose call would be trapped */
+        mov $15, %eax
+        syscall
+        ud2
 
 /* long notified(number, args[6]): a system call from outside the range that the filters exempt, so that the daemon hears of
    it (exec). The page at layout::range_end holds `syscall; ret`. */

@@ -39,33 +39,101 @@ constexpr long trapped[] = {
     __NR_sched_getaffinity,
     __NR_sched_setaffinity,
 };
-constexpr std::size_t count = sizeof trapped / sizeof *trapped;
+
+/// Operations of futexes in which the kernel writes to the word; it cannot wait for a page that is
+/// elsewhere: WAKE_OP, LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2.
+constexpr std::uint32_t writing_futex[] = {5, 6, 7, 8, 11, 12, 13};
+constexpr std::uint32_t futex_operation = 0x7f;  // without PRIVATE and CLOCK_REALTIME
+
+/// Closing or replacing a descriptor from here on may hit one of the runtime's (descriptors.cpp).
+constexpr std::uint32_t high_descriptor = 512;
 
 /// A number no kernel has: answered by the filter itself, to tell that it is in force.
-constexpr unsigned probe = 0x6000;
+constexpr std::uint32_t probe = 0x6000;
+
+/// Where a test leads: places later in the program.
+enum Place : std::uint8_t { next, futex, first_argument, second_argument, caller, places };
+
+/// The program under construction. Jumps name places; a place is where its first step is.
+class Program {
+  public:
+    void load(std::size_t offset) {
+        add(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
+    }
+    void mask(std::uint32_t value) { add(BPF_ALU | BPF_AND | BPF_K, value); }
+    void give(std::uint32_t action) { add(BPF_RET | BPF_K, action); }
+    void equal(std::uint32_t value, Place yes) { add(BPF_JMP | BPF_JEQ | BPF_K, value, yes); }
+    void at_least(std::uint32_t value, Place yes) { add(BPF_JMP | BPF_JGE | BPF_K, value, yes); }
+    /// The next step is done only if the value is this.
+    void if_equal(std::uint32_t value) {
+        add(BPF_JMP | BPF_JEQ | BPF_K, value);
+        steps_[size_ - 1].jf = 1;
+    }
+    void here(Place place) { at_[place] = size_; }
+
+    sock_fprog finish() {
+        for (std::size_t i = 0; i < size_; ++i)
+            if (leads_[i] != next) steps_[i].jt = static_cast<std::uint8_t>(at_[leads_[i]] - i - 1);
+        return {static_cast<unsigned short>(size_), steps_};
+    }
+
+  private:
+    void add(std::uint16_t code, std::uint32_t k, Place yes = next) {
+        leads_[size_] = yes;
+        steps_[size_++] = sock_filter{code, 0, 0, k};
+    }
+
+    static constexpr std::size_t capacity = 80;
+    sock_filter steps_[capacity];
+    Place leads_[capacity];
+    std::size_t at_[places];
+    std::size_t size_ = 0;
+};
+
+constexpr std::size_t upper = 4;  // of a 64-bit field
 
 }  // namespace
 
 bool install_filter() {
     if (sys::call(probe) == -sys::e_exist) return true;
-    sock_filter program[count + 8];
-    std::size_t n = 0;
-    const auto add = [&](std::uint16_t code, std::uint8_t yes, std::uint8_t no, std::uint32_t k) {
-        program[n++] = sock_filter{code, yes, no, k};
-    };
-    add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr));
-    for (std::size_t i = 0; i < count;
-         ++i)  // to the test of the instruction pointer, behind the list and two more
-        add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint8_t>(count - i - 1 + 3), 0,
-            static_cast<std::uint32_t>(trapped[i]));
-    add(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, probe);
-    add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | sys::e_exist);
-    add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-    add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, instruction_pointer) + 4);
-    add(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(layout::range_begin >> 32));
-    add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-    add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
-    const sock_fprog whole{static_cast<unsigned short>(n), program};
+    Program program;
+    program.load(offsetof(seccomp_data, nr));
+    for (const long number : trapped) program.equal(static_cast<std::uint32_t>(number), caller);
+    program.equal(__NR_futex, futex);
+    program.equal(__NR_close, first_argument);
+    program.equal(__NR_dup2, second_argument);
+    program.equal(__NR_dup3, second_argument);
+    program.if_equal(probe);
+    program.give(SECCOMP_RET_ERRNO | sys::e_exist);
+    program.give(SECCOMP_RET_ALLOW);
+
+    program.here(futex);
+    program.load(offsetof(seccomp_data, args) + 8);
+    program.mask(futex_operation);
+    for (const std::uint32_t operation : writing_futex) program.equal(operation, caller);
+    program.give(SECCOMP_RET_ALLOW);
+
+    program.here(first_argument);
+    program.load(offsetof(seccomp_data, args));
+    program.at_least(high_descriptor, caller);
+    program.give(SECCOMP_RET_ALLOW);
+
+    program.here(second_argument);
+    program.load(offsetof(seccomp_data, args) + 8);
+    program.at_least(high_descriptor, caller);
+    program.give(SECCOMP_RET_ALLOW);
+
+    program.here(caller);
+    program.load(offsetof(seccomp_data, instruction_pointer) + upper);
+    program.if_equal(static_cast<std::uint32_t>(layout::range_begin >> 32));
+    program.give(SECCOMP_RET_ALLOW);
+    // The loader's, before the runtime is there (ssi/inject/loader.S, LOADER_TOKEN).
+    program.load(offsetof(seccomp_data, args) + 4 * 8 + upper);
+    program.if_equal(static_cast<std::uint32_t>(layout::range_begin >> 32));
+    program.give(SECCOMP_RET_ALLOW);
+    program.give(SECCOMP_RET_TRAP);
+
+    const sock_fprog whole = program.finish();
     // no_new_privs was set when the program came under the engine.
     return sys::call_with(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole) == 0;
 }

@@ -6,6 +6,7 @@
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi {
@@ -34,19 +35,6 @@ void map_notified_page() {
     page[1] = 0x05;
     page[2] = 0xc3;
     sys::call_with(__NR_mprotect, page, layout::page_size, sys::prot_read | sys::prot_exec);
-}
-
-/// Handlers that the program installed before now must not block the runtime's signal.
-void unmask_in_handlers() {
-    for (long signo = 1; signo <= 64; ++signo) {
-        sys::SigAction action;
-        if (signo == sys::sig_sys || sys::call_with(__NR_rt_sigaction, signo, 0, &action, 8) != 0)
-            continue;
-        if (action.handler > 1 && (action.mask & sigsys_bit) != 0) {
-            action.mask &= ~sigsys_bit;
-            sys::call_with(__NR_rt_sigaction, signo, &action, 0, 8);
-        }
-    }
 }
 
 void thread_exit(Thread* thread) {
@@ -118,6 +106,13 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
         case __NR_set_tid_address:
             thread->clear_tid = static_cast<std::uint64_t>(call.a[0]);
             return thread->tid;
+        case __NR_futex:
+            return futex_call(thread, call);
+        case __NR_close:
+        case __NR_dup2:
+        case __NR_dup3:
+        case __NR_close_range:
+            return descriptor_call(thread, call);
         case __NR_exit:
             thread_exit(thread);
             return 0;
@@ -165,7 +160,7 @@ bool prepare_process(sys::UContext* context) {
     Thread* main = new_thread();
     if (main == nullptr) return false;
     space::prepare();
-    unmask_in_handlers();
+    adopt_handlers();
 
     std::uint64_t size;
     sys::call_with(__NR_get_robust_list, 0, &main->robust_list, &size);

@@ -49,7 +49,25 @@ void after_fork();
 /// Descriptors of the runtime live above what the program can ask for. Moves `fd` there; -errno on
 /// failure.
 int hide_descriptor(int fd);
-bool hidden(long fd);
+/// While it lives, a descriptor can be made although the program has all that it may have.
+class RoomForDescriptors {
+  public:
+    RoomForDescriptors();
+    ~RoomForDescriptors();
+    RoomForDescriptors(const RoomForDescriptors&) = delete;
+    RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
+
+  private:
+    std::uint64_t soft_;
+    bool raised_ = false;
+};
+
+bool hidden(std::uint32_t fd);
+/// [begin, end): where they are; empty as long as there are none.
+struct HiddenRange {
+    std::uint32_t begin, end;
+};
+HiddenRange hidden_descriptors();
 
 }  // namespace holon::ssi
 

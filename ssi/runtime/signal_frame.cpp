@@ -4,6 +4,7 @@
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/signals.h"
 
 namespace holon::ssi {
 namespace {
@@ -91,6 +92,9 @@ void body_sigreturn(Thread* thread, const sys::UContext* context) {
     if (!pop_signal(thread->state, context->rsp)) die("rt_sigreturn without a frame");
     thread->state.context.cs = cs;
     thread->state.context.ss = ss;
+    thread->state.context.sigmask &= ~(1UL << (sys::sig_sys - 1));
+    tell_mask(thread, thread->state.context.sigmask);
+    deliver_signals(thread, &thread->state.context);
     leave_on_runtime_stack(thread, thread->state.context, mine);
 }
 

@@ -551,10 +551,10 @@ std::uint64_t link_position(std::uint32_t node) {
     return process.body_on[node] ? memory::link(node).position() : 0;
 }
 
-void kick(std::uint32_t node, std::uint32_t thread_number) {
+void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal) {
     Holding holding(memory::lock());
-    const wire::Frame frame{0, wire::Type::kick, 0, thread_number, 0, 0};
-    memory::link(node).send(frame, nullptr);
+    const wire::Frame frame{sizeof signal, wire::Type::signal, 0, number, 0, 0};
+    memory::link(node).send(frame, &signal);
 }
 
 }  // namespace holon::ssi::space

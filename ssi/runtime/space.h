@@ -51,7 +51,7 @@ void done(std::uint32_t node, const wire::Frame& frame);
 
 /// How much of the page link to `node` a body must have seen before it goes on after a call.
 std::uint64_t link_position(std::uint32_t node);
-/// Asks the body process on `node` to interrupt the body of that thread.
-void kick(std::uint32_t node, std::uint32_t thread_number);
+/// Passes a signal to the body of thread `number` on `node`, which is interrupted.
+void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal);
 
 }  // namespace holon::ssi::space

@@ -26,6 +26,14 @@ constexpr std::size_t travelling_size(const ThreadState& state) {
     return offsetof(ThreadState, fp) + state.fp_size;
 }
 
+/// A signal on its way to the handler that the program has for it.
+struct PendingSignal {
+    sys::SigInfo info;
+    sys::SigAction action;
+    std::uint64_t
+        forced;  ///< delivered whatever the body's mask: the kernel chose by the mask of a wait
+};
+
 /// A thread's block: this structure at the low end, its runtime stack above it. GS points to it on
 /// every thread of a prepared process (programs that set GS themselves are pinned before they are
 /// prepared). Blocks are never unmapped: a freed one is reused when `occupied` has been cleared by
@@ -44,8 +52,11 @@ struct Thread {
     std::uint32_t number;    ///< of the channel; unique in the process, 0 is the main thread
     std::uint32_t cpu;       ///< virtual CPU
     std::uint64_t robust_list, clear_tid;
-    std::uint64_t calls;      ///< forwarded
-    sys::SigInfo signals[8];  ///< the pending ones, oldest first
+    std::uint64_t calls;        ///< forwarded
+    std::uint64_t mask;         ///< deputy: the signal mask that the kernel has for it
+    bool temporary_mask;        ///< deputy: in a call that waits with a mask of its own
+    PendingSignal signals[16];  ///< a ring; taken from `signals_taken`, put at `signals_put`
+    std::uint32_t signals_put, signals_taken;
     ThreadState state;
     std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
 
@@ -91,6 +102,7 @@ long ssi_notified(long number, const long* args);
 void ssi_home_trap();
 void ssi_body_trap();
 void ssi_restorer();
-extern const char ssi_interruptible_begin[], ssi_interruptible_syscall[];
+void ssi_home_signal();
+extern const char ssi_interruptible_begin[], ssi_interruptible_syscall[], ssi_interruptible_abort[];
 }
 #pragma GCC visibility pop

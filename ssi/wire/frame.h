@@ -32,8 +32,8 @@ enum class Type : std::uint16_t {
     discard = 35,  ///< home → node: a = address, b = length: pages there are untouched again;
                    ///< answered by done
     membarrier = 36,
-    kick = 37,  ///< home → node: a = thread: a signal waits for it
-    done = 63,  ///< node → home: a = sequence number of what was asked, b = errno or 0
+    signal = 37,  ///< home → node: a = thread: for its body; payload: PendingSignal
+    done = 63,    ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
     start_thread = 64,  ///< home → body: payload: ThreadStart
