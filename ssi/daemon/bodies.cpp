@@ -21,8 +21,11 @@
 namespace holon::ssi::daemon {
 namespace {
 
+constexpr std::size_t max_line = 200;
+constexpr int max_lines = 50;  // of one body process
+
 struct Child {
-    int runtime, control, link, userfaultfd;
+    int runtime, control, link, userfaultfd, words;
     int error;  // an errno for the parent, 0 when ready; then it says go
     const BodyRequest* request;
     const char* node;
@@ -36,19 +39,18 @@ struct Child {
 
 // Descriptors to their places: first all above the places, so that none is overwritten.
 void place_descriptors(Child& child) {
-    for (int* fd :
-         {&child.runtime, &child.control, &child.link, &child.userfaultfd, &child.error}) {
+    for (int* fd : {&child.runtime, &child.control, &child.link, &child.userfaultfd, &child.words,
+                    &child.error}) {
         const int above = ::fcntl(*fd, F_DUPFD_CLOEXEC, 16);
         if (above < 0) give_up(child.error);
         *fd = above;
     }
     if (::dup2(child.control, body_control_fd) < 0 || ::dup2(child.link, body_link_fd) < 0 ||
-        ::dup2(child.userfaultfd, body_userfaultfd_fd) < 0 || ::dup2(child.runtime, 6) < 0 ||
-        ::dup2(child.error, 7) < 0)
+        ::dup2(child.userfaultfd, body_userfaultfd_fd) < 0 || ::dup2(child.words, 2) < 0 ||
+        ::dup2(child.runtime, 6) < 0 || ::dup2(child.error, 7) < 0)
         give_up(child.error);
     child.runtime = 6;
     child.error = 7;
-    // Descriptor 2 stays the daemon's: a body that must end says why in the daemon's log.
     for (int fd = 0; fd < 2; ++fd) ::close(fd);
     ::syscall(SYS_close_range, 8, ~0u, 0);
     if (::fcntl(6, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(7, F_SETFD, FD_CLOEXEC) != 0) give_up(7);
@@ -108,7 +110,44 @@ struct Bodies::Body {
     os::Fd process;  // pidfd
     os::Fd control;
     os::Fd start;  // one byte lets it go
+    os::Fd words;  // what it writes to descriptor 2
+    std::string line;
+    int lines = 0;
 };
+
+// To the log, as one who may say anything: printable, in bounded lines, of bounded number.
+void Bodies::log_words(Body& body) {
+    char text[512];
+    const ssize_t count = ::read(body.words.get(), text, sizeof text);
+    if (count <= 0) return body.words.reset();
+    body.line.append(text, static_cast<std::size_t>(count));
+    for (;;) {
+        const std::size_t end = body.line.find('\n');
+        if (end == std::string::npos && body.line.size() < max_line) return;
+        if (++body.lines <= max_lines)
+            spdlog::info("body process {}: {}", body.pid, printable(body.line.substr(0, end)));
+        body.line.erase(0, end == std::string::npos ? end : end + 1);
+    }
+}
+
+// Until it has ended. What it says on its control socket is read so that it never waits there, and
+// means nothing.
+void Bodies::watch(Body& body) {
+    for (bool ended = false; !ended;) {
+        pollfd entries[] = {{body.process.get(), POLLIN, 0},
+                            {body.control.get(), POLLIN, 0},
+                            {body.words.get(), POLLIN, 0}};
+        if (::poll(entries, 3, -1) < 0) continue;
+        ended = entries[0].revents != 0;
+        if (entries[2].revents != 0) log_words(body);
+        if (entries[1].revents != 0 && !ended &&
+            !receive_packet(body.control.get(), sizeof(ControlMessage))) {
+            ::shutdown(body.control.get(), SHUT_RDWR);  // no channel can reach it any more
+            ::syscall(SYS_pidfd_send_signal, body.process.get(), SIGKILL, nullptr, 0);
+            break;
+        }
+    }
+}
 
 std::shared_ptr<Bodies::Body> Bodies::start(const BodyRequest& request, std::uint32_t node,
                                             int link) {
@@ -124,9 +163,21 @@ std::shared_ptr<Bodies::Body> Bodies::start(const BodyRequest& request, std::uin
         throw Error("no socket for a body process: {}", errno_text());
     body->start.reset(start[0]);
     os::Fd its_start(start[1]);
+    int words[2];
+    if (::pipe2(words, O_CLOEXEC) != 0) throw Error("no pipe for a body process: {}", errno_text());
+    body->words.reset(words[0]);
+    os::Fd its_words(words[1]);
+    const timeval limit{10, 0};  // for one that does not take its channels
+    ::setsockopt(body->control.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     const std::string number = std::to_string(node);
-    const Child child{runtime_.fd.get(), its_control.get(), link,          userfaultfd.get(),
-                      its_start.get(),   &request,          number.c_str()};
+    const Child child{.runtime = runtime_.fd.get(),
+                      .control = its_control.get(),
+                      .link = link,
+                      .userfaultfd = userfaultfd.get(),
+                      .words = its_words.get(),
+                      .error = its_start.get(),
+                      .request = &request,
+                      .node = number.c_str()};
     body->uid = request.uid;
     body->pid = ::fork();
     if (body->pid < 0) throw Error("cannot start a body process: {}", errno_text());
@@ -171,18 +222,7 @@ void Bodies::run(const BodyRequest& request, std::uint32_t node, Connection& con
     }
     body->start.reset();
     { const os::Fd ours = connection.release(); }
-    // What it says on its control socket is read so that it never waits, and means nothing.
-    for (;;) {
-        pollfd entries[] = {{body->process.get(), POLLIN, 0}, {body->control.get(), POLLIN, 0}};
-        if (::poll(entries, 2, -1) < 0) continue;
-        if (entries[0].revents != 0) break;
-        if (!receive_packet(body->control.get(), sizeof(ControlMessage))) {
-            pollfd end{body->process.get(), POLLIN, 0};
-            while (::poll(&end, 1, -1) < 0) {
-            }
-            break;
-        }
-    }
+    watch(*body);
     int status = 0;
     ::waitpid(body->pid, &status, 0);
     if (WIFSIGNALED(status))

@@ -42,6 +42,9 @@ class Bodies {
     struct Body;
     std::shared_ptr<Body> start(const BodyRequest& request, std::uint32_t node, int link);
 
+    static void watch(Body& body);
+    static void log_words(Body& body);
+
     const inject::RuntimeFile& runtime_;
     mutable std::mutex mutex_;
     std::map<Token, std::shared_ptr<Body>> bodies_;

@@ -46,7 +46,7 @@ void serve_member(const Node& node, Members& members, Peers& peers, Connection c
             connection.send({MessageType::ping, encode(members.list())}, node.timeout);
             if (connection.receive(node.timeout).type != MessageType::pong)
                 throw Error("not a pong");
-            wait_for_heartbeat(connection.fd());
+            wait_for_heartbeat(connection.fd(), node.timeout);
         }
     } catch (const Error& error) {
         spdlog::warn("node {} ({}) is lost: {}", number, join.name, error.what());

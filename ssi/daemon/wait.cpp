@@ -6,6 +6,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace holon::ssi::daemon {
 namespace {
 
@@ -30,9 +32,9 @@ void exit_now() {
     ::_exit(0);
 }
 
-void wait_for_heartbeat(int link) {
+void wait_for_heartbeat(int link, std::chrono::seconds timeout) {
     pollfd entry{link, POLLIN | POLLRDHUP, 0};
-    ::poll(&entry, 1, heartbeat_ms);
+    ::poll(&entry, 1, std::min(heartbeat_ms, static_cast<int>(timeout.count()) * 1000 / 4));
 }
 
 void wait_before_retry() { ::poll(nullptr, 0, retry_ms); }

@@ -3,6 +3,8 @@
 // What a daemon waits for when it has nothing to do.
 #pragma once
 
+#include <chrono>
+
 namespace holon::ssi::daemon {
 
 // SIGTERM or SIGINT, which every thread has blocked.
@@ -11,8 +13,9 @@ void wait_for_end();
 // Ends the process without waiting for its threads, which own nothing that outlives it.
 [[noreturn]] void exit_now();
 
-// Until the next heartbeat is due, or something comes over the link, as its end does.
-void wait_for_heartbeat(int link);
+// Until the next heartbeat is due, or something comes over the link, as its end does. A node is
+// lost after TIMEOUT, in which several heartbeats fit.
+void wait_for_heartbeat(int link, std::chrono::seconds timeout);
 
 // Between two attempts to reach a node that does not answer.
 void wait_before_retry();
