@@ -10,6 +10,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/signal_frame.h"
 #include "ssi/runtime/signals.h"
 
 #include <linux/prctl.h>
@@ -109,13 +110,16 @@ long change_mask(Thread* thread, const Call& call, sys::UContext* context) {
     return 0;
 }
 
-long alternate_stack(Thread* thread, const Call& call) {
+long alternate_stack(Thread* thread, const Call& call, const sys::UContext* context) {
     sys::StackT& present = thread->state.context.stack;
-    const sys::StackT before = present;
+    sys::StackT before = present;
+    const bool on_it = on_stack(present, context->rsp);
+    if (on_it) before.flags |= sys::ss_onstack;
     if (call.args[0] != 0) {
         sys::StackT wanted;
         if (copy_in(&wanted, static_cast<std::uint64_t>(call.args[0]), sizeof wanted) != 0)
             return -sys::e_fault;
+        if (on_it) return -sys::e_perm;
         if ((wanted.flags & sys::ss_disable) == 0 && wanted.size < 2048) return -sys::e_nomem;
         present = wanted;
     }
@@ -140,7 +144,7 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
         case __NR_rt_sigprocmask:
             return change_mask(thread, call, context);
         case __NR_sigaltstack:
-            return alternate_stack(thread, call);
+            return alternate_stack(thread, call, context);
         case __NR_gettid:
             return thread->tid;
         case __NR_getpid:
@@ -189,7 +193,11 @@ void begin_body(void* argument) {
     adopt(thread);
     wire::Frame frame;
     const long error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
-    if (error != 0) die("a thread did not arrive", error);
+    if (error != 0) {
+        // The deputy could not take its end, and the thread stays at home.
+        sys::call(__NR_close, thread->channel);
+        leave_thread();
+    }
     if (frame.type != wire::Type::start_thread || frame.length < offsetof(ThreadState, fp) ||
         frame.length > sizeof(ThreadState))
         die("what arrived is no thread", static_cast<long>(frame.type));

@@ -22,10 +22,12 @@ bool starts_something(long number) {
     return number == __NR_clone || number == __NR_fork || number == __NR_vfork;
 }
 
-[[noreturn]] void end(Thread* thread) {
+[[noreturn]] void end(Thread* thread, long status) {
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
-    unplace_thread(thread);
+    const bool last = unplace_thread(thread);
     sys::call(__NR_close, thread->channel);
+    // The agent would keep the process alive that has lost its last thread.
+    if (last) sys::call(__NR_exit_group, status);
     leave_thread();
 }
 
@@ -91,7 +93,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         case __NR_exit:
             thread->clear_tid = static_cast<std::uint64_t>(call.args[1]);
             thread->robust_list = static_cast<std::uint64_t>(call.args[2]);
-            end(thread);
+            end(thread, call.args[0]);
         case __NR_rt_sigaction:
             return {signal_action(call.args[0], static_cast<std::uint64_t>(call.args[1]),
                                   static_cast<std::uint64_t>(call.args[2]), call.args[3]),

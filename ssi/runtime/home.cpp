@@ -5,6 +5,7 @@
 #include "ssi/runtime/filter.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/parameters.h"
+#include "ssi/runtime/placement.h"
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
@@ -37,13 +38,10 @@ void map_notified_page() {
     sys::call_with(__NR_mprotect, page, layout::page_size, sys::prot_read | sys::prot_exec);
 }
 
-void thread_exit(Thread* thread) {
+void thread_exit(Thread* thread, long status) {
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
-    {
-        Holding held(process.thread_lock);
-        --process.threads_on[0];
-        --process.live_threads;
-    }
+    // The agent would keep the process alive that has lost its last thread.
+    if (unplace_thread(thread)) sys::call(__NR_exit_group, status);
     leave_thread();
 }
 
@@ -93,7 +91,6 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
                                : create_process(thread, state, call);
             if (call.number == __NR_vfork && !is_thread) {
                 // The child ran on this stack and over this frame: go on from the copy.
-                capture(state, thread->state.context);
                 state.context.rax = static_cast<std::uint64_t>(result);
                 resume(thread, state, state.context.stack);
             }
@@ -114,7 +111,7 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
         case __NR_close_range:
             return descriptor_call(thread, call);
         case __NR_exit:
-            thread_exit(thread);
+            thread_exit(thread, call.a[0]);
             return 0;
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
@@ -165,6 +162,8 @@ bool prepare_process(sys::UContext* context) {
     std::uint64_t size;
     sys::call_with(__NR_get_robust_list, 0, &main->robust_list, &size);
     sys::call_with(__NR_set_robust_list, 0, 24);
+    constexpr long pr_get_tid_address = 40;  // Linux 3.5, CONFIG_CHECKPOINT_RESTORE
+    sys::call_with(__NR_prctl, pr_get_tid_address, &main->clear_tid);
     adopt(main);
     main->tid = main->local_tid;
     process.threads_on[0] = 1;

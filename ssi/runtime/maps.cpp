@@ -62,7 +62,7 @@ bool Maps::next(Mapping& mapping) {
     while (*at == ' ') ++at;
     mapping.path = at;
     std::size_t end = static_cast<std::size_t>(at - text_);
-    while (text_[end] != '\n' && end < size_) ++end;
+    while (text_[end] != '\n' && text_[end] != '\0' && end < size_) ++end;
     text_[end] = '\0';
     at_ = end + 1;
     return true;

@@ -22,6 +22,7 @@ class Maps {
     /// False: /proc is not there, or no memory.
     bool read();
     bool next(Mapping& mapping);
+    void rewind() { at_ = 0; }
 
   private:
     char* text_;

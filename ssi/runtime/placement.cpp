@@ -45,10 +45,10 @@ void place_thread(Thread* thread) {
     thread->cpu = cpu;
 }
 
-void unplace_thread(Thread* thread) {
+bool unplace_thread(Thread* thread) {
     Holding held(process.thread_lock);
     --process.threads_on[thread->node];
-    --process.live_threads;
+    return --process.live_threads == 0;
 }
 
 }  // namespace holon::ssi

@@ -18,11 +18,6 @@ struct Frame {
     sys::SigInfo info;
 };
 
-bool on_stack(const sys::StackT& stack, std::uint64_t pointer) {
-    return (stack.flags & sys::ss_disable) == 0 && pointer > stack.sp &&
-           pointer - stack.sp <= stack.size;
-}
-
 std::uint32_t fp_size_of(const std::uint8_t (&legacy)[512]) {
     std::uint32_t software[2];  // struct _fpx_sw_bytes: magic1, extended_size
     memcpy(software, legacy + 464, sizeof software);
@@ -30,6 +25,11 @@ std::uint32_t fp_size_of(const std::uint8_t (&legacy)[512]) {
 }
 
 }  // namespace
+
+bool on_stack(const sys::StackT& stack, std::uint64_t pointer) {
+    return (stack.flags & sys::ss_disable) == 0 && pointer > stack.sp &&
+           pointer - stack.sp <= stack.size;
+}
 
 bool push_signal(Thread* thread, sys::UContext& context, const sys::SigInfo& info,
                  const sys::SigAction& action) {

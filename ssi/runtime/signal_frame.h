@@ -8,6 +8,9 @@
 
 namespace holon::ssi {
 
+/// A thread with that stack pointer runs on that alternate stack.
+bool on_stack(const sys::StackT& stack, std::uint64_t pointer);
+
 /// Turns `context` into the entry of the handler: the frame lies on the program's stack or
 /// alternate stack. False: the stack cannot take it.
 bool push_signal(Thread* thread, sys::UContext& context, const sys::SigInfo& info,

@@ -10,6 +10,7 @@
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/maps.h"
 #include "ssi/runtime/memory.h"
+#include "ssi/runtime/program_vdso.h"
 
 namespace holon::ssi::space {
 namespace {
@@ -254,24 +255,26 @@ bool arm() {
         process.pinned = true;
         return false;
     }
-    Holding holding(memory::lock());
+    // First look, then touch: what has been watched without an agent could never be used again.
     Mapping mapping;
     while (maps.next(mapping)) {
-        if (in_runtime(mapping.begin, mapping.end)) continue;
-        if (mapping.shared) {
-            // Shared with other processes: not the engine's to copy (read-only files are).
-            if ((mapping.prot & sys::prot_write) == 0 && mapping.file) continue;
-            process.pinned = true;
-            report_pinned("shared-memory");
-            return false;
-        }
-        if (mapping.file || (mapping.path[0] == '[' && mapping.path[1] == 'v')) continue;
-        if (memory::watch(mapping.begin, mapping.end) != 0) {
-            process.pinned = true;
-            report_pinned("memory-kind");
-            return false;
-        }
+        if (!mapping.shared || in_runtime(mapping.begin, mapping.end)) continue;
+        // A file that nobody writes through a mapping is the same everywhere; anything else that is
+        // shared with other processes is not the engine's to copy.
+        if ((mapping.prot & sys::prot_write) == 0 && mapping.file) continue;
+        process.pinned = true;
+        report_pinned("shared-memory");
+        return false;
     }
+    maps.rewind();
+    Holding holding(memory::lock());
+    while (maps.next(mapping)) {
+        if (in_runtime(mapping.begin, mapping.end) || mapping.file || mapping.shared) continue;
+        if (mapping.path[0] == '[' && mapping.path[1] == 'v') continue;
+        if (const long error = memory::watch(mapping.begin, mapping.end); error != 0)
+            die("memory cannot be watched", error);
+    }
+    adjust_clocks(0, 0, 0);
     process.armed = agent::start();
     return process.armed;
 }
@@ -381,6 +384,7 @@ long unmap(std::uint64_t address, std::uint64_t length) {
 
 long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
     const std::uint64_t size = page_up(length);
+    if ((address & 4095) != 0) return -sys::e_inval;
     if (!valid(address, size) || in_runtime(address, address + size)) return -sys::e_nomem;
     Holding change(change_lock);
     if ((prot & sys::prot_write) != 0) {
@@ -451,6 +455,7 @@ long remap(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_le
     if (!valid(address, old_size) || new_size == 0 || old_size == 0 ||
         (flags & mremap_dontunmap) != 0 || files.touches(address, address + old_size))
         return -sys::e_inval;
+    if (memory::ranges().around(address).end < address + old_size) return -sys::e_fault;
     // Everything of it comes home; it is moved here, and is new memory to everybody.
     const dsm::Page first = dsm::page_of(address), last = dsm::page_of(address + old_size) - 1;
     if ((flags & mremap_fixed) != 0 &&

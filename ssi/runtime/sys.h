@@ -86,7 +86,7 @@ struct StackT {
     std::int32_t pad;
     std::uint64_t size;
 };
-inline constexpr int ss_disable = 2;
+inline constexpr int ss_onstack = 1, ss_disable = 2;
 
 /// The kernel's struct ucontext of x86-64 as it lies in a signal frame
 /// (arch/x86/include/uapi/asm/sigcontext.h, Linux 6.1). gregs are in the kernel's order.
