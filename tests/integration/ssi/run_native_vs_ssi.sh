@@ -100,7 +100,7 @@ litmus() {
     text=$(timeout -k 5 $((seconds * 5)) "$cluster" run 0 ssi run --spread "$programs/litmus" "$name" "$rounds" 2>&1) ||
         text+=$'\n'"exit status $?"
     overlapped=$(grep -oE 'overlapped [0-9]+' <<<"$text" | grep -oE '[0-9]+')
-    shows "litmus $name: no forbidden outcome (${overlapped:-?} % overlapped)" "^$name: ok\$" "$text"
+    shows "litmus $name: no forbidden outcome (${overlapped:-?} % overlapped)" "^${name//+/\\+}: ok\$" "$text"
     [[ -n ${few_overlap[$name]-} || -z $overlapped ]] && return
     check "litmus $name: one round in ten overlaps" test "$overlapped" -ge 10
 }

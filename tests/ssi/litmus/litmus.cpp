@@ -65,6 +65,7 @@ struct Round {
     const Seen* seen[max_threads];
     Word x, y;
     Word v;
+    Word before;  ///< in how many rounds these variables were used before
     bool is_new(int thread, int r) const { return seen[thread]->r[r] == v; }
 };
 
@@ -188,7 +189,7 @@ void locked(int, Word* x, Word*, Word, Seen& seen) {
     seen.r[1] = locked_add(x, 1);
 }
 unsigned additions(const Round& round) {
-    const Word before = 4 * (round.v - 1);
+    const Word before = 4 * round.before;
     bool taken[4] = {};
     for (int thread = 0; thread < 2; ++thread)
         for (Word r : round.seen[thread]->r)
@@ -217,7 +218,8 @@ constexpr Test tests[] = {
 const Test* test;
 bool same_page;
 unsigned char* memory;  ///< the variables: two pages for each round of a batch
-int batches, last_rounds;
+int batches;
+long rounds_wanted;
 std::int64_t batch_begin, slot = 2000;  ///< ns; written between the barriers
 std::int64_t margin = 20'000;           ///< ns from the first thread's barrier to the first round
 Seen* seen_by[max_threads];
@@ -254,7 +256,15 @@ Word* y_of(int round) {
     return reinterpret_cast<Word*>(first + (same_page ? 2048 : page + 128));
 }
 
-int rounds_of(int batch) { return batch + 1 == batches ? last_rounds : batch_rounds; }
+/// The first batches are short: from them is learnt how long a round takes here.
+constexpr int learning = 12, short_batch = 16;
+int rounds_of(int batch) {
+    const long before =
+        batch < learning ? batch * long{short_batch}
+                         : learning * long{short_batch} + (batch - learning) * long{batch_rounds};
+    return int(
+        std::clamp<long>(rounds_wanted - before, 0, batch < learning ? short_batch : batch_rounds));
+}
 
 void run_batch(int thread, int batch) {
     Seen* mine = seen_by[thread];
@@ -277,6 +287,7 @@ void run_batch(int thread, int batch) {
 /// By the first thread, while the others wait.
 void evaluate(int batch) {
     std::int64_t longest[batch_rounds], latest = 0;
+    const std::uint64_t late_before = late;
     for (int thread = 0; thread < test->threads; ++thread)
         latest = std::max(latest, seen_by[thread][batch_rounds].begin);
     margin = latest > 0 ? std::min<std::int64_t>(margin * 2, 20'000'000)
@@ -284,6 +295,7 @@ void evaluate(int batch) {
     for (int i = 0; i < rounds_of(batch); ++i) {
         Round round{};
         round.v = Word(batch) + 1;
+        round.before = Word(i < short_batch ? batch : batch - learning);
         std::int64_t begin = 0, end = INT64_MAX;
         longest[i] = 0;
         for (int thread = 0; thread < test->threads; ++thread) {
@@ -302,10 +314,14 @@ void evaluate(int batch) {
         ++counts[test->outcome(round)];
         ++rounds_done;
     }
-    // The next batch. Who is late catches up in shorter rounds.
+    // The next batch: rounds as short as leaves few of them late, but not so long that waiting is
+    // all that is done where threads are late because they have to share a core.
+    const std::uint64_t late_now = late - late_before;
+    const bool too_short = late_now * 5 > std::uint64_t(rounds_of(batch) * test->threads);
     std::sort(longest, longest + rounds_of(batch));
-    slot =
-        std::clamp<std::int64_t>(longest[rounds_of(batch) * 3 / 4] * 5 / 4 + 300, 500, 5'000'000);
+    const std::int64_t enough = longest[rounds_of(batch) * 9 / 10] * 3 + 300;
+    slot = std::clamp<std::int64_t>(too_short ? slot * 3 / 2 : slot * 15 / 16, 500,
+                                    std::clamp<std::int64_t>(enough, 500, 5'000'000));
 }
 
 void* thread_main(void* argument) {
@@ -361,8 +377,8 @@ int main(int argc, char** argv) {
     if (test == nullptr || rounds < 1 || rounds > 1'000'000'000) return usage();
     if (argc == 4 && std::strcmp(argv[3], "same-page") != 0) return usage();
     same_page = argc == 4;
-    batches = int((rounds + batch_rounds - 1) / batch_rounds);
-    last_rounds = int(rounds - long(batches - 1) * batch_rounds);
+    rounds_wanted = rounds;
+    while (rounds_of(batches) > 0) ++batches;
 
     const std::size_t bytes = std::size_t(batch_rounds) * 2 * page;
     memory = static_cast<unsigned char*>(
