@@ -33,8 +33,9 @@ Blob::Blob(const RuntimeFile& runtime, const Parameters& parameters) {
         filled.injected = runtime.image.injected;
         filled.parameters_at = layout::parameters;
         filled.mapping_count = runtime.image.mappings.size();
-        filled.clear_address = runtime.image.clear_address;
-        filled.clear_length = runtime.image.clear_length;
+        filled.read_to = runtime.image.read_to;
+        filled.read_length = runtime.image.read_length;
+        filled.read_offset = runtime.image.read_offset;
         std::copy(runtime.image.mappings.begin(), runtime.image.mappings.end(), filled.mappings);
         filled.parameters = parameters;
         const std::string& path = runtime.path.native();

@@ -24,15 +24,16 @@ struct LoaderData {
     std::uint64_t injected;          // 40
     std::uint64_t parameters_at;     // 48
     std::uint64_t mapping_count;     // 56
-    std::uint64_t clear_address;     // 64
-    std::uint64_t clear_length;      // 72
-    Mapping mappings[max_mappings];  // 80
-    Parameters parameters;           // 400
-    char path[max_path];             // 400 + sizeof(Parameters)
+    std::uint64_t read_to;           // 64
+    std::uint64_t read_length;       // 72
+    std::uint64_t read_offset;       // 80
+    Mapping mappings[max_mappings];  // 88
+    Parameters parameters;           // 408
+    char path[max_path];             // 520
 };
-static_assert(offsetof(LoaderData, image_begin) == 24 && offsetof(LoaderData, mappings) == 80 &&
-              sizeof(Mapping) == 40 && offsetof(LoaderData, parameters) == 400 &&
-              sizeof(Parameters) == 112 && offsetof(LoaderData, path) == 512);
+static_assert(offsetof(LoaderData, image_begin) == 24 && offsetof(LoaderData, mappings) == 88 &&
+              sizeof(Mapping) == 40 && offsetof(LoaderData, parameters) == 408 &&
+              sizeof(Parameters) == 112 && offsetof(LoaderData, path) == 520);
 
 // The loader for one runtime and one set of parameters, made once per `ssi run`; per exec only the
 // place of the entry point changes. The page always fits: it replaces exactly the page that the

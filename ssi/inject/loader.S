@@ -14,11 +14,12 @@
 #define DATA_INJECTED       40
 #define DATA_PARAMETERS_AT  48
 #define DATA_COUNT          56
-#define DATA_CLEAR          64
-#define DATA_CLEAR_LENGTH   72
-#define DATA_MAPPINGS       80
-#define DATA_PARAMETERS     400
-#define DATA_PATH           512
+#define DATA_READ_TO        64
+#define DATA_READ_LENGTH    72
+#define DATA_READ_OFFSET    80
+#define DATA_MAPPINGS       88
+#define DATA_PARAMETERS     408
+#define DATA_PATH           520
 #define PARAMETERS_SIZE     112
 #define MAPPING_SIZE        40
 #define RECOVERY_DATA_SIZE  40
@@ -28,6 +29,7 @@
 #define SYS_MMAP            9
 #define SYS_MPROTECT        10
 #define SYS_MUNMAP          11
+#define SYS_PREAD64         17
 #define SYS_MADVISE         28
 #define SYS_EXIT_GROUP      231
 #define SYS_OPENAT          257
@@ -113,10 +115,14 @@ holon_ssi_loader_begin:
     dec     %r13
     jnz     1b
 
-    mov     DATA_CLEAR(%rbx), %rdi
-    mov     DATA_CLEAR_LENGTH(%rbx), %rcx
-    xor     %eax, %eax
-    rep stosb
+    mov     %r12d, %edi
+    mov     DATA_READ_TO(%rbx), %rsi
+    mov     DATA_READ_LENGTH(%rbx), %rdx
+    mov     DATA_READ_OFFSET(%rbx), %r10
+    mov     $SYS_PREAD64, %eax
+    syscall
+    sub     %rdx, %rax
+    mov     %rax, %r13                  // 0 when all of it was read
 
 2:  mov     %r12d, %edi
     mov     $SYS_CLOSE, %eax

@@ -56,24 +56,21 @@ void check_segment(const Elf64_Phdr& segment, std::uint64_t file_size, std::uint
 
 void add_segment(RuntimeImage& image, const Elf64_Phdr& segment) {
     const std::uint64_t start = segment.p_vaddr & ~page_mask;
-    const std::uint64_t file_end = segment.p_vaddr + segment.p_filesz;
-    const std::uint64_t memory_end = page_up(segment.p_vaddr + segment.p_memsz);
-    std::uint64_t mapped = start;
-    if (segment.p_filesz > 0) {
-        mapped = page_up(file_end);
+    const std::uint64_t end = page_up(segment.p_vaddr + segment.p_memsz);
+    image.length = end - image.begin;
+    if ((segment.p_flags & PF_W) != 0) {
+        if (image.read_length != 0) throw Error("not a runtime: two segments are writable");
         image.mappings.push_back(
-            {start, mapped - start, protection_of(segment), fixed, segment.p_offset & ~page_mask});
-        if (segment.p_memsz > segment.p_filesz && mapped > file_end) {
-            if ((segment.p_flags & PF_W) == 0 || image.clear_length != 0)
-                throw Error("not a runtime: more than one segment needs clearing");
-            image.clear_address = file_end;
-            image.clear_length = std::min(mapped, segment.p_vaddr + segment.p_memsz) - file_end;
-        }
+            {start, end - start, protection_of(segment), fixed | MAP_ANONYMOUS, 0});
+        image.read_to = segment.p_vaddr;
+        image.read_length = segment.p_filesz;
+        image.read_offset = segment.p_offset;
+        return;
     }
-    if (memory_end > mapped)
-        image.mappings.push_back(
-            {mapped, memory_end - mapped, protection_of(segment), fixed | MAP_ANONYMOUS, 0});
-    image.length = memory_end - image.begin;
+    if (segment.p_memsz != segment.p_filesz)
+        throw Error("not a runtime: a segment without write access has more memory than file");
+    image.mappings.push_back(
+        {start, end - start, protection_of(segment), fixed, segment.p_offset & ~page_mask});
 }
 
 }  // namespace

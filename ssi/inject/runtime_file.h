@@ -26,12 +26,13 @@ struct Mapping {
 };
 inline constexpr std::size_t max_mappings = 8;
 
-// What a runtime's file asks for. At most one range is to be cleared: the rest of the last page of
-// the data segment, where the file goes on with something else.
+// What a runtime's file asks for. What it may write to is anonymous memory into which the file's
+// part is read: one mapping for .data and .bss, and no page that is first mapped and then copied.
 struct RuntimeImage {
     std::vector<Mapping> mappings;
-    std::uint64_t clear_address = 0;
-    std::uint64_t clear_length = 0;
+    std::uint64_t read_to = 0;
+    std::uint64_t read_length = 0;
+    std::uint64_t read_offset = 0;
     std::uint64_t begin = 0;  // of the address range that the mappings cover
     std::uint64_t length = 0;
     std::uint64_t injected = 0;  // RuntimeHeader::injected
