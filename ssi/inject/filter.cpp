@@ -4,6 +4,7 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static_assert(layout::range_end - layout::range_begin == 1ull << 32);
 constexpr std::uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
 
 // The places a test can go to; made into distances when the program is complete.
-enum class To { next, allow, notify, absent, from_runtime, clone, i386 };
+enum class To { next, allow, notify, absent, from_runtime, clone, action, i386 };
 
 struct Step {
     std::uint16_t code;
@@ -78,12 +79,21 @@ std::vector<sock_filter> make_filter(bool threads) {
         equal(SYS_execveat, To::from_runtime),
         equal(SYS_clone3, To::absent),
         equal(SYS_rseq, To::absent),
+        equal(SYS_rt_sigaction, To::action),
         equal(SYS_io_uring_setup, To::absent, To::allow),
 
         // clone3 keeps its flags in memory, where no filter can look; without it libraries use
         // clone.
         at(To::clone, load(offsetof(seccomp_data, args))),
         {BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, To::from_runtime, To::allow},
+
+        // SIGSYS is how the kernel calls the runtime. Programs that take every signal there is (Go, the
+        // JVM) are told that they have this one too.
+        at(To::action, load(offsetof(seccomp_data, args))),
+        equal(SIGSYS, To::next, To::allow),
+        load(pointer_high),
+        equal(runtime_high, To::allow),
+        {BPF_RET | BPF_K, SECCOMP_RET_ERRNO},
 
         at(To::i386, equal(AUDIT_ARCH_I386, To::next, To::allow)),
         load(offsetof(seccomp_data, nr)),
