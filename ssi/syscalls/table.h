@@ -83,7 +83,7 @@ inline constexpr Call table[] = {
     row(0, "read", home, native, sa_restart, fds, out(1, 2)),
     row(1, "write", home, native, sa_restart, fds, in(1, 2)),
     row(2, "open", home, native, sa_restart, paths, path(0)),
-    row(3, "close", home, armed, eintr, "the runtime's own descriptors are hidden and survive it (EBADF)"),
+    row(3, "close", home, armed, eintr, "the runtime's own descriptors, the high ones, are hidden and survive it (EBADF)"),
     row(4, "stat", home, native, no, paths, path(0), out_fixed(1, 144)),
     row(5, "fstat", home, native, no, fds, out_fixed(1, 144)),
     row(6, "lstat", home, native, no, paths, path(0), out_fixed(1, 144)),
@@ -95,7 +95,7 @@ inline constexpr Call table[] = {
     row(12, "brk", every_node, armed, no, space),
     row(13, "rt_sigaction", both, armed, no, "the disposition is home's, bodies deliver by it; SIGSYS is kept out of sa_mask"),
     when(1, row(14, "rt_sigprocmask", here, always, no, "the body's mask is kept there and told to home, which chooses who gets a signal; SIGSYS stays unblocked, or the next trapped call would kill")),
-    row(15, "rt_sigreturn", both, native, no, "registers and mask of the body, then the mask at home"),
+    row(15, "rt_sigreturn", both, armed, no, "registers and mask of the body, then the mask at home; SIGSYS is taken out of what the frame restores"),
     row(16, "ioctl", home, native, sa_restart, fds),
     row(17, "pread64", home, native, sa_restart, fds, out(1, 2)),
     row(18, "pwrite64", home, native, sa_restart, fds, in(1, 2)),
@@ -282,7 +282,7 @@ inline constexpr Call table[] = {
     row(199, "fremovexattr", home, native, no, fds, path(1)),
     row(200, "tkill", home, native, no, "thread numbers are those of deputies"),
     row(201, "time", here, native, no, "clocks are local plus the measured offset", out_fixed(0, 8)),
-    row(202, "futex", home, native, sa_restart, "one wait queue per word, at home; the owner numbers in PI words are deputies'. With a time-out it goes on for the rest, PI locks repeat"),
+    row(202, "futex", home, armed, sa_restart, "one wait queue per word, at home; the owner numbers in PI words are deputies'. Where the kernel writes the word (PI, WAKE_OP) it cannot wait for the page: trapped for these, and the page is fetched first. With a time-out it goes on for the rest, PI locks repeat"),
     row(203, "sched_setaffinity", both, always, no, "virtual CPU numbers: the placer moves the body"),
     row(204, "sched_getaffinity", home, always, no, "virtual CPU numbers: the union of all nodes"),
     row(205, "set_thread_area", not_there, native, "never existed for 64-bit programs"),
@@ -485,9 +485,8 @@ constexpr const Call* find(std::uint64_t number) {
 }
 
 consteval bool in_order() {
-    for (unsigned number = 0; number < end; ++number)
-        if (const Call* call = find(number); call != nullptr && call->number != number)
-            return false;
+    for (unsigned i = 0; i < count; ++i)
+        if (rows::table[i].number != (i < old_end ? i : new_begin + (i - old_end))) return false;
     return true;
 }
 static_assert(in_order(), "the rows must be in the order of their numbers, without a gap");

@@ -59,9 +59,9 @@ TEST(Syscalls, what_changes_every_node_is_never_left_to_the_kernel_at_home) {
         }
 }
 
-TEST(Syscalls, what_is_done_on_both_sides_is_trapped_at_home_but_for_the_return_from_a_handler) {
+TEST(Syscalls, what_is_done_on_both_sides_is_trapped_at_home) {
     for (const Call& call : rows::table)
-        if (call.what == Class::both && std::string_view(call.name) != "rt_sigreturn") {
+        if (call.what == Class::both) {
             EXPECT_NE(call.at_home, Trap::native) << call.name;
         }
 }

@@ -50,6 +50,9 @@ std::int64_t nanoseconds(const Timespec& time) { return time.seconds * second + 
 class Vdso : public testing::Test {
   protected:
     void SetUp() override {
+#ifdef __SANITIZE_ADDRESS__
+        GTEST_SKIP() << "AddressSanitizer has its heap where the runtime's range is";
+#endif
         page =
             mmap(reinterpret_cast<void*>(layout::parameters), layout::page_size,
                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
