@@ -10,6 +10,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/recall.h"
 #include "ssi/runtime/signal_frame.h"
 #include "ssi/runtime/signals.h"
 
@@ -229,6 +230,7 @@ void begin_body(void* argument) {
     context.fpstate = state.fp_size != 0 ? reinterpret_cast<std::uint64_t>(state.fp) : 0;
     context.sigmask &= ~sigsys_bit;
     static_cast<void>(programs);
+    go_home_if_asked(thread, &context);
     leave_on_runtime_stack(thread, context, mine);
 }
 
@@ -258,6 +260,7 @@ long start_body_thread(int channel, std::uint32_t number) {
     thread->channel = channel;
     thread->number = number;
     thread->node = process.node;
+    thread->recalled = sent_home_early(number) ? 1 : 0;
     const long tid =
         ssi_clone_thread(sys::clone_vm | sys::clone_fs | sys::clone_files | sys::clone_sighand |
                              sys::clone_thread | sys::clone_sysvsem,
@@ -284,10 +287,12 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
         else
             context->rax = static_cast<std::uint64_t>(result);
         deliver_signals(thread, context);
+        go_home_if_asked(thread, context);
         return;
     }
     if (signo == sys::sig_sys) {
         deliver_signals(thread, context);
+        go_home_if_asked(thread, context);
         return;
     }
     body_fault(thread, signo, *info, context);

@@ -13,6 +13,7 @@
 #include "ssi/runtime/maps.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/recall.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
@@ -123,6 +124,10 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
         if (frame.length != sizeof signal) die("the home sent a broken signal");
         memcpy(&signal, payload, sizeof signal);
         receive_signal(static_cast<std::uint32_t>(frame.a), signal);
+        return;
+    }
+    if (frame.type == wire::Type::recall_thread) {
+        send_home(static_cast<std::uint32_t>(frame.a));
         return;
     }
     if (!sane(frame)) die("the home named an impossible range");

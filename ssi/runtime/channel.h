@@ -23,6 +23,11 @@ inline constexpr std::int64_t call_fault =
 /// The thread's signal mask has changed: it is in the call's `mask`.
 inline constexpr std::int64_t call_mask = 1'000'002;
 
+/// A signal that a body kept back, on its way home with it; payload: siginfo. No result.
+inline constexpr std::int64_t call_signal_back = 1'000'003;
+/// The body has ended here; payload: ThreadState, with which the deputy goes on. No result.
+inline constexpr std::int64_t call_come_home = 1'000'004;
+
 /// A result: the call was not made, or is to be made again, after the signals that interrupted it
 /// (the kernel's ERESTARTSYS, which programs never see).
 inline constexpr long restart = -512;

@@ -12,6 +12,7 @@
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
+#include "ssi/runtime/recall.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
@@ -67,20 +68,43 @@ Reply fault(Thread* thread, const Call& call) {
     die("a fault on another node did not end the program", call.args[0]);
 }
 
+/// A thread state as it arrived, checked.
+void take_state(Thread* thread, const std::uint8_t* data, std::size_t size) {
+    if (size < offsetof(ThreadState, fp) || size > sizeof(ThreadState))
+        die("a body sent a broken thread state", static_cast<long>(size));
+    memcpy(&thread->state, data, size);
+    if (travelling_size(thread->state) != size)
+        die("a body sent a broken thread state", static_cast<long>(size));
+}
+
 Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::size_t extra_size,
             bool carries) {
     CallArgs args{
         call.number,
         {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]}};
     long result = 0;
+    switch (call.number) {
+        case call_come_home:
+            take_state(thread, extra, extra_size);
+            come_home(thread);
+        case __NR_exit:
+            thread->clear_tid = static_cast<std::uint64_t>(call.args[1]);
+            thread->robust_list = static_cast<std::uint64_t>(call.args[2]);
+            end(thread, call.args[0]);
+        case call_fault:
+            return fault(thread, call);
+        case call_mask:
+            return {0, 0};  // it came with the call
+        default:
+            break;
+    }
+    if (needs_home(args)) recall_all("shared-memory");
+    // Whatever it is, the body makes it again, at home.
+    if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0) return {restart, 0};
     if (address_space_call(args, result)) return {result, 0};
     if (starts_something(call.number)) {
-        if (extra_size < offsetof(ThreadState, fp) || extra_size > sizeof(ThreadState))
-            die("a body sent a broken thread state", static_cast<long>(extra_size));
+        take_state(thread, extra, extra_size);
         auto& state = thread->state;
-        memcpy(&state, extra, extra_size);
-        if (travelling_size(state) != extra_size)
-            die("a body sent a broken thread state", static_cast<long>(extra_size));
         const bool is_thread =
             call.number == __NR_clone && (args.a[0] & static_cast<long>(sys::clone_thread)) != 0;
         return {
@@ -88,18 +112,10 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             0};
     }
     switch (call.number) {
-        case call_fault:
-            return fault(thread, call);
-        case __NR_exit:
-            thread->clear_tid = static_cast<std::uint64_t>(call.args[1]);
-            thread->robust_list = static_cast<std::uint64_t>(call.args[2]);
-            end(thread, call.args[0]);
         case __NR_rt_sigaction:
             return {signal_action(call.args[0], static_cast<std::uint64_t>(call.args[1]),
                                   static_cast<std::uint64_t>(call.args[2]), call.args[3]),
                     0};
-        case call_mask:
-            return {0, 0};  // it came with the call
         case __NR_getpid:
             return {sys::call(__NR_getpid), 0};
         case __NR_execve:
@@ -142,18 +158,12 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
     return {ssi_interruptible(thread, call.number, args.a), 0};
 }
 
-/// Its node cannot be reached, or there is no descriptor for the way: the thread runs at home.
-[[noreturn]] void become_home_thread(Thread* thread) {
-    unplace_thread(thread);
-    {
-        Holding held(process.thread_lock);
-        thread->node = 0;
-        ++process.threads_on[0];
-        ++process.live_threads;
-    }
-    constexpr long arch_set_fs = 0x1002;
-    sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
-    resume(thread, thread->state, thread->state.context.stack);
+/// A signal that its body kept back: blocked in the body's mask, so in this thread's too.
+void keep_back(Thread* thread, const std::uint8_t* data, std::size_t size) {
+    sys::SigInfo info;
+    if (size != sizeof info) die("a body sent a broken signal", static_cast<long>(size));
+    memcpy(&info, data, sizeof info);
+    sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, info.signo, &info);
 }
 
 /// The body's next call. Meanwhile signals that come are passed on.
@@ -182,7 +192,10 @@ void deputy_main(Thread* thread) {
     {
         const RoomForDescriptors room;
         const long channel = open_channel(thread->node, thread->number);
-        if (sys::failed(channel)) become_home_thread(thread);
+        // Its node cannot be reached, or there is no descriptor for the way: it runs at home.
+        thread->state.clear_tid = thread->clear_tid;
+        thread->state.robust_list = thread->robust_list;
+        if (sys::failed(channel)) come_home(thread);
         thread->channel = hide_descriptor(static_cast<int>(channel));
     }
     thread->state.tid = thread->tid;
@@ -208,6 +221,10 @@ void deputy_main(Thread* thread) {
             trace("call", static_cast<unsigned long>(call.number),
                   static_cast<unsigned long>(call.args[0]),
                   static_cast<unsigned long>(call.args[1]));
+        if (call.number == call_signal_back) {
+            keep_back(thread, thread->buffer + sizeof call, frame.length - sizeof call);
+            continue;
+        }
         const Reply reply = serve(thread, call, thread->buffer + sizeof call,
                                   frame.length - sizeof call, (frame.flags & carries_bytes) != 0);
         // What interrupted the call is at the body's node before the result is.

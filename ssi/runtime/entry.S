@@ -50,6 +50,10 @@ ssi_home_trap:
         mov %rsp, %rbp                  /* rbp is the program's, saved in the frame */
         cmpl $0, ssi_prepared(%rip)
         je 1f
+        mov 168(%rdx), %rax             /* UContext::rip */
+        shr $32, %rax
+        cmp $0x6000, %eax               /* a kick for a deputy: it is on that stack already */
+        je 1f
         mov %gs:THREAD_STACK_TOP, %rsp
 1:      and $-64, %rsp
         call home_trap

@@ -7,6 +7,7 @@
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/recall.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
@@ -67,6 +68,11 @@ long signal_mask(const CallArgs& call, sys::UContext* context) {
 /// One trapped call of a home thread. Returns what goes into RAX.
 long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
     long result = 0;
+    if (needs_home(call)) {
+        recall_all("shared-memory");
+        wait_for_all();
+        disarm();
+    }
     if (address_space_call(call, result)) return result;
     switch (call.number) {
         case __NR_rt_sigprocmask:
@@ -145,6 +151,19 @@ long plain_call(const CallArgs& call, sys::UContext* context) {
     }
 }
 
+/// A kick (recall.cpp) has found this thread. A deputy gives up the call it waits in, which its
+/// body will make again; anything else has nothing to give up.
+void interrupted_deputy(sys::UContext* context) {
+    const auto begin = reinterpret_cast<std::uint64_t>(ssi_interruptible_begin);
+    const auto call = reinterpret_cast<std::uint64_t>(ssi_interruptible_syscall);
+    constexpr std::uint64_t syscall_size = 2;
+    const bool given_up = context->rip == call + syscall_size &&
+                          context->rax == static_cast<std::uint64_t>(-sys::e_intr) &&
+                          self()->signals_put == self()->signals_taken;
+    if ((context->rip >= begin && context->rip <= call) || given_up)
+        context->rip = reinterpret_cast<std::uint64_t>(ssi_interruptible_abort);
+}
+
 }  // namespace
 
 bool prepare_process(sys::UContext* context) {
@@ -199,8 +218,12 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                    static_cast<long>(context->rdx), static_cast<long>(context->r10),
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
     if (info->code <= 0) {
-        if (info->code != si_queue || info->queued.value != 1 || ssi_prepared != 0)
-            return;  // a kick for a thread that has nothing to do, or a SIGSYS that somebody sent
+        if (ssi_prepared != 0) {
+            interrupted_deputy(context);
+            return;
+        }
+        if (info->code != si_queue || info->queued.value != 1)
+            return;  // a SIGSYS that somebody sent
         // The daemon held this thread at its first thread-creating call and left it before the
         // instruction.
         context->rip += 2;

@@ -192,6 +192,22 @@ long watch(std::uint64_t begin, std::uint64_t end) {
     return error;
 }
 
+void unwatch_all() {
+    for (std::uint64_t at = 0;;) {
+        const Range range = watched.first_in(at, ~0UL);
+        if (range.begin >= range.end) break;
+        // Linux before 6.1 leaves write protection behind when it unregisters. A call must not
+        // cross what is no longer mapped as one: then piece by piece is the kernel's own affair
+        // below.
+        uffdio_writeprotect change{{range.begin, range.end - range.begin}, 0};
+        control(UFFDIO_WRITEPROTECT, &change);
+        uffdio_range whole{range.begin, range.end - range.begin};
+        control(UFFDIO_UNREGISTER, &whole);
+        at = range.end;
+    }
+    watched.clear();
+}
+
 void wake(std::uint64_t begin, std::uint64_t end) {
     uffdio_range range{begin, end - begin};
     control(UFFDIO_WAKE, &range);

@@ -36,6 +36,7 @@ void place_thread(Thread* thread) {
         if (node != 0 && !space::start_body(node)) node = 0;
     }
     Holding held(process.thread_lock);
+    if (process.pinned) node = 0;
     thread->node = node;
     thread->number = process.next_number++;
     ++process.threads_on[node];

@@ -20,7 +20,7 @@ namespace holon::ssi {
 namespace {
 
 constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
-constexpr std::uint32_t ring = sizeof Thread{}.signals / sizeof(PendingSignal);
+constexpr std::uint32_t ring = Thread::signal_slots;
 
 Lock action_lock;
 /// The program's flags where the kernel has others: it fills in siginfo only when SA_SIGINFO is set

@@ -326,7 +326,7 @@ bool start_body(std::uint32_t node) {
             there = last_error[node] == 0;
             last_error[node] = 0;
         }
-        if (!there && !mapping.shared) serve_file_from_home(mapping);
+        if (!there) serve_file_from_home(mapping);
     }
     return true;
 }
@@ -350,11 +350,6 @@ long map(std::uint64_t address, std::uint64_t length, long prot, long flags, lon
     flags &= ~(static_cast<long>(sys::map_populate) | sys::map_locked | sys::map_growsdown);
 
     Holding change(change_lock);
-    if (!isprivate && process.armed) {
-        const bool readonly = !anonymous && (prot & sys::prot_write) == 0;
-        if (!readonly)
-            die("shared writable memory in a program whose threads are on several nodes");
-    }
     const auto native = [&] {
         return sys::call_with(__NR_mmap, address, length, prot, flags, fd, offset);
     };
@@ -364,7 +359,9 @@ long map(std::uint64_t address, std::uint64_t length, long prot, long flags, lon
                             : native();
     if (sys::failed(result)) return result;
     const auto begin = static_cast<std::uint64_t>(result);
-    if (!isprivate) return result;
+    // Memory shared with other processes keeps this one at home (arm). A file that is only read is
+    // the same on every node.
+    if (!isprivate && (anonymous || (prot & sys::prot_write) != 0)) return result;
     if (anonymous)
         adopt_anonymous(begin, begin + size, static_cast<int>(prot));
     else
@@ -396,6 +393,10 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
                 if (mapping.end <= file.begin || mapping.begin >= file.end) continue;
                 if (mapping.begin < file.begin) mapping.begin = file.begin;
                 if (mapping.end > file.end) mapping.end = file.end;
+                if (mapping.shared && process.armed)
+                    die("a file shared for writing in a program whose threads are on several "
+                        "nodes");
+                if (mapping.shared) continue;
                 if (const long error = make_anonymous(mapping); sys::failed(error)) return error;
                 adopt_anonymous(mapping.begin, mapping.end, mapping.prot);
             }
@@ -554,6 +555,32 @@ void forget() {
 
 std::uint64_t link_position(std::uint32_t node) {
     return process.body_on[node] ? memory::link(node).position() : 0;
+}
+
+void disarm() {
+    Holding change(change_lock);
+    if (!process.armed) return;
+    const std::uint32_t target = memory::gathers().now() + 1;
+    {
+        Holding holding(memory::lock());
+        memory::check(
+            memory::home().gather(0, dsm::page_limit - 1, dsm::Mode::write, 0, agent_clock()));
+    }
+    memory::gathers().wait_for(target);
+    Holding holding(memory::lock());
+    memory::unwatch_all();
+    for (unsigned node = 1; node < process.nodes; ++node)
+        if (process.body_on[node]) {
+            process.body_on[node] = false;
+            sys::call(__NR_close, memory::link(node).descriptor());
+        }
+    process.armed = false;
+}
+
+void send_recall(std::uint32_t node, std::uint32_t number) {
+    Holding holding(memory::lock());
+    const wire::Frame frame{0, wire::Type::recall_thread, 0, number, 0, 0};
+    memory::link(node).send(frame, nullptr);
 }
 
 void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal) {

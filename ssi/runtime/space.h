@@ -51,6 +51,11 @@ void done(std::uint32_t node, const wire::Frame& frame);
 
 /// How much of the page link to `node` a body must have seen before it goes on after a call.
 std::uint64_t link_position(std::uint32_t node);
+/// All threads are home: brings all memory home and lets go of it. Not in a deputy.
+void disarm();
+
+/// Asks the body of thread `number` on `node` to come home.
+void send_recall(std::uint32_t node, std::uint32_t number);
 /// Passes a signal to the body of thread `number` on `node`, which is interrupted.
 void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal);
 

@@ -48,6 +48,12 @@ Thread* new_thread() {
     return thread;
 }
 
+void for_each_thread(void (*visit)(Thread*)) {
+    Holding held(blocks_lock);
+    for (std::size_t i = 0; i < block_count; ++i)
+        if (blocks[i]->occupied != 0) visit(blocks[i]);
+}
+
 Thread* find_thread(std::uint32_t number) {
     Holding held(blocks_lock);
     for (std::size_t i = 0; i < block_count; ++i)

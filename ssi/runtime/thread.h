@@ -52,11 +52,14 @@ struct Thread {
     std::uint32_t number;    ///< of the channel; unique in the process, 0 is the main thread
     std::uint32_t cpu;       ///< virtual CPU
     std::uint64_t robust_list, clear_tid;
-    std::uint64_t calls;        ///< forwarded
-    std::uint64_t mask;         ///< deputy: the signal mask that the kernel has for it
-    bool temporary_mask;        ///< deputy: in a call that waits with a mask of its own
-    PendingSignal signals[16];  ///< a ring; taken from `signals_taken`, put at `signals_put`
+    std::uint64_t calls;  ///< forwarded
+    std::uint64_t mask;   ///< deputy: the signal mask that the kernel has for it
+    bool temporary_mask;  ///< deputy: in a call that waits with a mask of its own
+    static constexpr std::uint32_t signal_slots = 16;
+    PendingSignal
+        signals[signal_slots];  ///< a ring; taken from `signals_taken`, put at `signals_put`
     std::uint32_t signals_put, signals_taken;
+    std::uint32_t recalled;  ///< to come home (deputy), to go home (body)
     ThreadState state;
     std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
 
@@ -74,6 +77,8 @@ inline Thread* self() {
 
 /// A block with a stack, from the free ones or new; nullptr where memory is out. Any thread.
 Thread* new_thread();
+/// Calls visit(Thread*) for every block in use; none comes or goes meanwhile.
+void for_each_thread(void (*visit)(Thread*));
 /// The thread with that channel number, or nullptr.
 Thread* find_thread(std::uint32_t number);
 /// Makes `thread` the calling thread's: GS, set_tid_address(&occupied), alternate stack (bodies).

@@ -32,14 +32,14 @@ enum class Type : std::uint16_t {
     discard = 35,  ///< home → node: a = address, b = length: pages there are untouched again;
                    ///< answered by done
     membarrier = 36,
-    signal = 37,  ///< home → node: a = thread: for its body; payload: PendingSignal
-    done = 63,    ///< node → home: a = sequence number of what was asked, b = errno or 0
+    signal = 37,         ///< home → node: a = thread: for its body; payload: PendingSignal
+    recall_thread = 38,  ///< home → node: a = thread: its body is to come home
+    done = 63,           ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
     start_thread = 64,  ///< home → body: payload: ThreadStart
     call = 65,          ///< body → deputy: payload: Call (+ bytes)
     result = 66,        ///< deputy → body: payload: Result (+ bytes)
-    move_home = 67,
 };
 
 /// flags of `grant`. Neither data nor upgrade: the pages are zeros.

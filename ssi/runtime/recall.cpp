@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ssi/runtime/recall.h"
+
+#include "ssi/runtime/channel.h"
+#include "ssi/runtime/control.h"
+#include "ssi/runtime/layout.h"
+#include "ssi/runtime/lock.h"
+#include "ssi/runtime/process.h"
+#include "ssi/runtime/space.h"
+
+namespace holon::ssi {
+namespace {
+
+constexpr long arch_set_fs = 0x1002, arch_get_fs = 0x1003;
+
+Sequence homecomings;
+
+/// Numbers of threads whose order to go home came before they did. Agent's thread only.
+std::uint32_t early[64];
+std::size_t early_count;
+
+std::uint32_t away() {
+    Holding held(process.thread_lock);
+    std::uint32_t count = 0;
+    for (std::uint32_t node = 1; node < process.nodes; ++node) count += process.threads_on[node];
+    return count;
+}
+
+void ask_home(Thread* thread) {
+    __atomic_store_n(&thread->recalled, 1U, __ATOMIC_RELEASE);
+    space::send_recall(thread->node, thread->number);
+    // The deputy may be waiting in a call of its body's: it gives it up, and the body makes it
+    // again.
+    __atomic_add_fetch(&thread->pending_signals, 1U, __ATOMIC_RELEASE);
+    sys::call_with(__NR_tgkill, process.pid, thread->tid, sys::sig_sys);
+}
+
+}  // namespace
+
+bool needs_home(const CallArgs& call) {
+    if (!process.armed) return false;
+    switch (call.number) {
+        case __NR_mmap: {
+            const bool shared = (call.a[3] & sys::map_type) != sys::map_private;
+            const bool file = (call.a[3] & sys::map_anonymous) == 0;
+            return shared && !(file && (call.a[2] & sys::prot_write) == 0);
+        }
+        case __NR_shmat:
+            return true;
+        default:
+            return false;
+    }
+}
+
+void recall_all(const char* reason) {
+    {
+        Holding held(process.thread_lock);
+        if (process.pinned) return;
+        process.pinned = true;
+    }
+    report_pinned(reason);
+    for_each_thread([](Thread* thread) {
+        if (thread->node != 0 && thread->number != ~0U) ask_home(thread);
+    });
+}
+
+void wait_for_all() {
+    for (;;) {
+        const std::uint32_t seen = homecomings.now();
+        if (away() == 0) return;
+        homecomings.wait_for(seen + 1);
+    }
+}
+
+void disarm() { space::disarm(); }
+
+void come_home(Thread* thread) {
+    const std::uint64_t all = ~0UL;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
+    // What had come for the body and was not passed on comes again, now to this thread.
+    while (thread->signals_taken != thread->signals_put) {
+        PendingSignal& signal = thread->signals[thread->signals_taken++ % Thread::signal_slots];
+        sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, signal.info.signo,
+                       &signal.info);
+    }
+    sys::call(__NR_close, thread->channel);
+    thread->channel = -1;
+    thread->robust_list = thread->state.robust_list;
+    thread->clear_tid = thread->state.clear_tid;
+    {
+        Holding held(process.thread_lock);
+        --process.threads_on[thread->node];
+        ++process.threads_on[0];
+        thread->node = 0;
+    }
+    thread->recalled = 0;
+    thread->pending_signals = 0;
+    homecomings.advance();
+    sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
+    resume(thread, thread->state, thread->state.context.stack);
+}
+
+void send_home(std::uint32_t number) {
+    if (Thread* thread = find_thread(number)) {
+        __atomic_store_n(&thread->recalled, 1U, __ATOMIC_RELEASE);
+        sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
+    } else if (early_count < sizeof early / sizeof *early) {
+        early[early_count++] = number;
+    }
+}
+
+bool sent_home_early(std::uint32_t number) {
+    for (std::size_t i = 0; i < early_count; ++i)
+        if (early[i] == number) {
+            early[i] = early[--early_count];
+            return true;
+        }
+    return false;
+}
+
+void go_home_if_asked(Thread* thread, sys::UContext* context) {
+    if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) == 0 || layout::in_range(context->rip))
+        return;
+    // Signals that the thread keeps back: its kernel at home does that from now on.
+    while (thread->signals_taken != __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE)) {
+        const PendingSignal& signal =
+            thread->signals[thread->signals_taken++ % Thread::signal_slots];
+        const Call back{call_signal_back, {}, context->sigmask};
+        send_frame(thread->channel, wire::Type::call, 0, 0, 0, &back, sizeof back, &signal.info,
+                   sizeof signal.info);
+    }
+    ThreadState& state = thread->state;
+    const sys::StackT alternate = state.context.stack;
+    capture(state, *context);
+    state.context.stack = alternate;
+    sys::call_with(__NR_arch_prctl, arch_get_fs, &state.fs_base);
+    state.clear_tid = thread->clear_tid;
+    state.robust_list = thread->robust_list;
+    const Call call{call_come_home, {}, context->sigmask};
+    const long error = send_frame(thread->channel, wire::Type::call, 0, 0, 0, &call, sizeof call,
+                                  &state, travelling_size(state));
+    if (error != 0) sys::call(__NR_exit_group, 0);
+    sys::call(__NR_close, thread->channel);
+    leave_thread();
+}
+
+}  // namespace holon::ssi
