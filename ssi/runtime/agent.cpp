@@ -8,6 +8,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/memory.h"
+#include "ssi/runtime/policy.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi::agent {
@@ -129,7 +130,9 @@ std::int16_t interest(const Link& link) {
             if ((polled[i].revents & ~poll_out) != 0) take_frames_at_home(node_of[i]);
         }
         if (polled[0].revents != 0) take_faults();
-        memory::check(memory::home().tick(agent_clock()));
+        const std::uint64_t now = agent_clock();
+        memory::check(memory::home().tick(now));
+        if (policy::judge(now, memory::home().counters().requests)) policy::take_home();
     }
 }
 

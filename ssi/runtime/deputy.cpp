@@ -12,6 +12,7 @@
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
+#include "ssi/runtime/policy.h"
 #include "ssi/runtime/recall.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
@@ -217,6 +218,7 @@ void deputy_main(Thread* thread) {
         memcpy(&call, thread->buffer, sizeof call);
         set_deputy_mask(thread, call.mask);
         ++thread->calls;
+        policy::count_call();
         if ((process.flags & Parameters::trace) != 0)
             trace("call", static_cast<unsigned long>(call.number),
                   static_cast<unsigned long>(call.args[0]),

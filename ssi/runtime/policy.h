@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Never worse: whether a program is better off with its threads on several nodes or at home. It is
+// judged by what being apart costs: every page that has to change hands and every forwarded call
+// stops a thread for a network round trip or two. Where that takes a large part of the time that
+// the nodes' CPUs bring, for long enough not to be the mere start of a phase, all threads are
+// recalled.
+#pragma once
+
+#include <cstdint>
+
+namespace holon::ssi::policy {
+
+/// A call was forwarded. Any deputy.
+void count_call();
+/// Judges when a window is over; `requests` counts what the page protocol was asked for so far.
+/// Agent's thread, under the space lock. True: the program is to be taken home.
+bool judge(std::uint64_t now, std::uint64_t requests);
+
+/// Starts the thread that recalls everybody and lets go of the memory.
+void take_home();
+
+}  // namespace holon::ssi::policy
