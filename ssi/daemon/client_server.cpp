@@ -65,8 +65,8 @@ void serve_clients(const std::string& address, ClientActions actions) {
                  shared = std::make_shared<ClientActions>(std::move(actions))] {
         static std::atomic<int> clients{0};
         for (;;) {
-            os::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-            if (!socket.valid() || clients >= max_clients) continue;
+            os::Fd socket = accept_from(listener);
+            if (clients >= max_clients) continue;
             ++clients;
             std::thread([socket = std::move(socket), shared] {
                 serve_client(*shared, socket.get());

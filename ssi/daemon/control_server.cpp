@@ -58,8 +58,7 @@ void ControlServer::serve(const std::string& address) {
 
 void ControlServer::accept_all(const os::Fd& listener) {
     for (;;) {
-        os::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!socket.valid()) continue;
+        os::Fd socket = accept_from(listener);
         try {
             const ucred who = credentials_of(socket.get());
             std::vector<gid_t> groups = groups_of(socket.get());

@@ -36,8 +36,8 @@ void serve_daemons(const Node& node, std::function<void(Connection)> handle) {
     std::thread([&node, listener = listen_tcp(node.listen), handle = std::move(handle)] {
         static std::atomic<int> strangers{0};
         for (;;) {
-            os::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-            if (!socket.valid() || strangers >= max_strangers) continue;
+            os::Fd socket = accept_from(listener);
+            if (strangers >= max_strangers) continue;
             ++strangers;
             std::thread([&node, &handle, socket = std::move(socket)]() mutable {
                 serve_one(node, std::move(socket), strangers, handle);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
@@ -114,6 +115,11 @@ void set_up_process(bool verbose) {
     ::sigaddset(&ends, SIGTERM);
     ::sigaddset(&ends, SIGINT);
     ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    // Each program holds some of the daemon's descriptors.
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
     auto logger = spdlog::stderr_color_mt("ssid");
     logger->set_pattern("ssid: %v");
     if (::isatty(2) == 0) logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l: %v");

@@ -197,6 +197,15 @@ os::Fd connect_local(const std::string& name) {
     return fd;
 }
 
+os::Fd accept_from(const os::Fd& listener) {
+    constexpr int pause_ms = 50;  // nothing tells when a descriptor is free again
+    for (;;) {
+        os::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (socket.valid()) return socket;
+        if (errno != EINTR && errno != ECONNABORTED) ::poll(nullptr, 0, pause_ms);
+    }
+}
+
 ucred credentials_of(int fd) {
     ucred who{};
     socklen_t size = sizeof who;

@@ -49,6 +49,9 @@ void write_exactly(int fd, std::string_view bytes, Deadline deadline);
 // Abstract SOCK_SEQPACKET sockets, NAME without the leading zero byte.
 os::Fd listen_local(const std::string& name);
 os::Fd connect_local(const std::string& name);
+// The next connection, however long it takes. When there is no descriptor left for it, it waits
+// until there is.
+os::Fd accept_from(const os::Fd& listener);
 ucred credentials_of(int fd);
 std::vector<gid_t> groups_of(int fd);
 

@@ -8,7 +8,11 @@
 //   ssi-test-execs signals     while a timer's signals come every 50 microseconds; 300 times
 //   ssi-test-execs traced      as the tracee of its parent
 //   ssi-test-execs parallel    8 processes at once, 100 times each
-//   ssi-test-execs cost N      median of fork, exec of /bin/true and its end, in microseconds
+//   ssi-test-execs killed      300 processes that execute one program after the other are killed at
+//   any moment ssi-test-execs stopped     a process that does so 200 times is stopped and continued
+//   all the time ssi-test-execs chain N     executes itself N times, then ENTERED ssi-test-execs
+//   cost N      median of fork, exec of /bin/true and its end, in microseconds
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -113,6 +117,36 @@ int parallel() {
     return worst;
 }
 
+[[noreturn]] void chain(const char* count) {
+    ::execl("/proc/self/exe", "ssi-test-execs", "chain", count, nullptr);
+    ::_exit(94);
+}
+
+int killed() {
+    for (int i = 0; i < 300; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) chain("100000");
+        // Any moment will do; each round another.
+        ::poll(nullptr, 0, i % 7);
+        ::kill(child, SIGKILL);
+        if (const int result = result_of(child); result != 128 + SIGKILL) return result;
+    }
+    return in_child(become_entered);
+}
+
+int stopped() {
+    const pid_t child = ::fork();
+    if (child == 0) chain("200");
+    for (;;) {
+        siginfo_t end{};
+        ::waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT | WNOHANG);
+        if (end.si_pid == child) return result_of(child);
+        ::kill(child, SIGSTOP);
+        ::kill(child, SIGCONT);
+        ::poll(nullptr, 0, 1);
+    }
+}
+
 int cost(int count) {
     using Clock = std::chrono::steady_clock;
     std::vector<double> times;
@@ -139,6 +173,13 @@ int main(int argc, char** argv) {
     if (what == "failing") return in_child(failing);
     if (what == "traced") return traced();
     if (what == "parallel") return parallel();
+    if (what == "killed") return killed();
+    if (what == "stopped") return stopped();
+    if (what == "chain") {
+        const int left = argc > 2 ? std::atoi(argv[2]) : 0;
+        if (left == 0) become_entered();
+        chain(std::to_string(left - 1).c_str());
+    }
     if (what == "cost") return cost(argc > 2 ? std::atoi(argv[2]) : 1000);
     if (what == "signals") {
         for (int i = 0; i < 300; ++i)

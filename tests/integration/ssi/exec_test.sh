@@ -24,13 +24,15 @@ equal "no process stays between" sh "$(home ssi run sh -c 'cat /proc/$$/comm')"
 equal "no descriptor is left behind" "$(home ls /proc/self/fd | wc -l)" "$(home ssi run ls /proc/self/fd | wc -l)"
 check "an inner ssi run is as none" home ssi run ssi run "${entered[@]}"
 
-for way in thread vfork failing signals parallel; do
+for way in thread vfork failing signals parallel killed stopped; do
     case $way in
     thread) sentence="a thread that is not the first can execute a program, with others running" ;;
     vfork) sentence="a vfork child is entered at its exec" ;;
     failing) sentence="an exec that fails fails as ever, and the next one is entered" ;;
     signals) sentence="signals that come during exec do no harm" ;;
     parallel) sentence="eight processes can execute at once" ;;
+    killed) sentence="processes can be killed at any moment of an exec" ;;
+    stopped) sentence="a process can be stopped and continued at any moment of an exec" ;;
     esac
     check "$sentence" home ssi run --home ssi-test-execs $way
 done
