@@ -87,8 +87,8 @@ std::vector<sock_filter> make_filter(bool threads) {
         at(To::clone, load(offsetof(seccomp_data, args))),
         {BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, To::from_runtime, To::allow},
 
-        // SIGSYS is how the kernel calls the runtime. Programs that take every signal there is (Go, the
-        // JVM) are told that they have this one too.
+        // SIGSYS is how the kernel calls the runtime. Programs that take every signal there is (Go,
+        // the JVM) are told that they have this one too.
         at(To::action, load(offsetof(seccomp_data, args))),
         equal(SIGSYS, To::next, To::allow),
         load(pointer_high),
