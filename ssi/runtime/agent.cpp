@@ -51,6 +51,13 @@ const std::byte* payload_of(const wire::Frame* frame) {
     return frame->length ? reinterpret_cast<const std::byte*>(frame + 1) : nullptr;
 }
 
+bool answered_ping(Link& link, const wire::Frame& frame) {
+    if (frame.type == wire::Type::pong) return true;
+    if (frame.type != wire::Type::ping) return false;
+    link.send({0, wire::Type::pong, 0, 0, 0, 0}, nullptr);
+    return true;
+}
+
 void take_frames_at_home(unsigned node) {
     Link& link = memory::link(node);
     if (const long error = link.fill(); error != 0)
@@ -58,6 +65,7 @@ void take_frames_at_home(unsigned node) {
     long error = 0;
     const std::uint64_t now = agent_clock();
     while (const wire::Frame* frame = link.next(error)) {
+        if (answered_ping(link, *frame)) continue;
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
         else
@@ -77,6 +85,7 @@ void take_frames_in_body() {
     const std::uint64_t now = agent_clock();
     while (const wire::Frame* frame = link.next(error)) {
         ++taken;
+        if (answered_ping(link, *frame)) continue;
         if (static_cast<std::uint16_t>(frame->type) < 32)
             memory::check(memory::remote().receive(*frame, payload_of(frame), now));
         else
@@ -86,11 +95,14 @@ void take_frames_in_body() {
     if (taken != 0) applied_frames.advance(taken);
 }
 
-/// How long to sleep at most.
-const Timespec* until(std::uint64_t deadline, Timespec& storage) {
-    if (deadline == dsm::never) return nullptr;
+/// How long to sleep at most: to the protocol's next deadline, or the next look whether the other
+/// side is there. `watching`: there is another side.
+const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage) {
+    constexpr std::uint64_t look = 1'000'000'000;
+    if (deadline == dsm::never && !watching) return nullptr;
     const std::uint64_t now = agent_clock();
-    const std::uint64_t left = deadline > now ? deadline - now : 0;
+    std::uint64_t left = deadline == dsm::never ? look : deadline > now ? deadline - now : 0;
+    if (watching && left > look) left = look;
     storage = {static_cast<std::int64_t>(left / 1'000'000'000),
                static_cast<std::int64_t>(left % 1'000'000'000)};
     return &storage;
@@ -117,7 +129,7 @@ std::int16_t interest(const Link& link) {
                     polled[count++] = {memory::link(node).descriptor(),
                                        interest(memory::link(node)), 0};
                 }
-            timeout = until(memory::home().next_deadline(), storage);
+            timeout = until(memory::home().next_deadline(), count > 2, storage);
         }
         sys::call_with(__NR_ppoll, polled, count, timeout, 0, 0);
         Holding held(memory::lock());
@@ -132,6 +144,9 @@ std::int16_t interest(const Link& link) {
         if (polled[0].revents != 0) take_faults();
         const std::uint64_t now = agent_clock();
         memory::check(memory::home().tick(now));
+        for (std::size_t i = 2; i < count; ++i)
+            if (process.body_on[node_of[i]] && !memory::link(node_of[i]).alive(now))
+                die("a node does not answer", node_of[i]);
         if (policy::judge(now, memory::home().counters().requests)) policy::take_home();
     }
 }
@@ -171,7 +186,7 @@ void run_body() {
         {
             Holding held(memory::lock());
             polled[2] = {link.descriptor(), interest(link), 0};
-            timeout = until(memory::remote().next_deadline(), storage);
+            timeout = until(memory::remote().next_deadline(), true, storage);
         }
         sys::call_with(__NR_ppoll, polled, 3, timeout, 0, 0);
         if (polled[1].revents != 0) body_space::take_channel();
@@ -179,7 +194,9 @@ void run_body() {
         if ((polled[2].revents & poll_out) != 0) link.flush();
         if ((polled[2].revents & ~poll_out) != 0) take_frames_in_body();
         if (polled[0].revents != 0) take_faults();
-        memory::check(memory::remote().tick(agent_clock()));
+        const std::uint64_t now = agent_clock();
+        memory::check(memory::remote().tick(now));
+        if (!link.alive(now)) die("the home does not answer");
     }
 }
 

@@ -73,6 +73,8 @@ void catch_traps() {
     const std::uint64_t all = ~0UL;
     sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
     adopt(thread);
+    // Its command line goes with the kernel's stack.
+    sys::call_with(__NR_prctl, 15, "ssi-body");  // PR_SET_NAME
     clear_address_space();
     map_program_vdso();
     catch_traps();

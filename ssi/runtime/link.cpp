@@ -8,6 +8,10 @@
 namespace holon::ssi {
 namespace {
 
+/// A peer that has stopped (SIGSTOP, a machine that hangs) keeps its connection: TCP answers for
+/// it. Longer than any pause of all nodes at once that the engine should outlive.
+constexpr std::uint64_t ask_after = 5'000'000'000, give_up_after = 60'000'000'000;
+
 constexpr int msg_dontwait = 0x40, msg_nosignal = 0x4000;
 
 }  // namespace
@@ -18,6 +22,7 @@ bool Link::open(int socket) {
     if (!in_) in_ = static_cast<std::uint8_t*>(arena::allocate(in_capacity));
     out_begin_ = out_end_ = in_begin_ = in_end_ = 0;
     position_ = 0;
+    heard_ = asked_ = agent_clock();
     return out_ && in_;
 }
 
@@ -35,6 +40,18 @@ void Link::send(wire::Frame frame, const void* payload) {
     if (frame.length != 0) memcpy(out_ + out_end_ + sizeof frame, payload, frame.length);
     out_end_ += size;
     flush();
+}
+
+bool Link::alive(std::uint64_t now) {
+    if (now - heard_ < ask_after || now - asked_ < ask_after) return true;
+    // Silence is counted only while this side was awake to ask: a pause of both is no silence.
+    if (now - asked_ > 2 * ask_after)
+        heard_ = now - ask_after;
+    else if (now - heard_ > give_up_after)
+        return false;
+    asked_ = now;
+    send({0, wire::Type::ping, 0, 0, 0, 0}, nullptr);
+    return true;
 }
 
 void Link::flush() {
@@ -59,6 +76,7 @@ long Link::fill() {
     if (n == -sys::e_again || n == -sys::e_intr) return 0;
     if (n <= 0) return n == 0 ? -sys::e_badf : n;
     in_end_ += static_cast<std::size_t>(n);
+    heard_ = agent_clock();
     return 0;
 }
 

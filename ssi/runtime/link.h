@@ -25,6 +25,10 @@ class Link {
     /// Frames sent so far, modulo 2^32.
     std::uint32_t position() const { return position_; }
 
+    /// The other side is there: it is asked when it has been silent for a while, and false is
+    /// returned when it has not answered for so long that it will not. `now`: agent_clock().
+    bool alive(std::uint64_t now);
+
     /// Reads what is there: 0, or -errno; -e_badf where the peer is gone.
     long fill();
     /// The next complete frame, or null. Its payload follows it and is valid until the next call.
@@ -42,6 +46,7 @@ class Link {
     std::uint8_t* in_;
     std::size_t in_begin_, in_end_;
     std::uint32_t position_;
+    std::uint64_t heard_, asked_;  ///< agent_clock() of the last bytes that came, of the last ping
 };
 
 }  // namespace holon::ssi

@@ -34,6 +34,8 @@ enum class Type : std::uint16_t {
     membarrier = 36,
     signal = 37,         ///< home → node: a = thread: for its body; payload: PendingSignal
     recall_thread = 38,  ///< home → node: a = thread: its body is to come home
+    ping = 39,           ///< both ways: an answer is wanted
+    pong = 40,           ///< the answer
     done = 63,           ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
