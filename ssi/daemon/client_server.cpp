@@ -24,7 +24,7 @@ void answer_run(const ClientActions& actions, int socket, Packet& packet, std::u
     ClientAnswer answer{};
     try {
         if (!packet.fd.valid()) throw Error("no listener came with the request");
-        actions.run(std::move(packet.fd), flags);
+        actions.run(std::move(packet.fd), flags, credentials_of(socket).uid);
         answer.good = 1;
     } catch (const std::exception& error) {
         std::string(error.what()).copy(answer.text, sizeof answer.text - 1);

@@ -15,7 +15,7 @@ namespace holon::ssi::daemon {
 // What the two kinds of node (first, others) answer. Each function may throw Error; it becomes the
 // answer.
 struct ClientActions {
-    std::function<void(os::Fd listener, std::uint32_t flags)> run;
+    std::function<void(os::Fd listener, std::uint32_t flags, uid_t asking)> run;
     std::function<std::vector<MemberInfo>()> nodes;
     std::function<std::string(uid_t asking)> processes;  // JSON
 };

@@ -63,18 +63,18 @@ void run_first_node(Node& node, Keeper keeper) {
     inject::Injector injector(std::move(node.runtime), control_address(node.partition));
     for (Kept& kept : keeper.take()) {
         spdlog::info("programs of an earlier ssid are served again");
-        injector.serve(std::move(kept.listener), kept.flags);
+        injector.serve(std::move(kept.listener), kept.flags, kept.owner);
     }
     Peers peers(members, node.key, node.timeout);
     ControlServer control(members, peers, runtime);
     control.serve(control_address(node.partition));
     serve_clients(client_address(node.partition),
-                  {[&](os::Fd listener, std::uint32_t flags) {
+                  {[&](os::Fd listener, std::uint32_t flags, uid_t asking) {
                        if (!inject::is_listener(listener.get()))
                            throw Error("what was passed is not a filter's listener");
-                       if (!keeper.keep(listener.get(), flags))
+                       if (!keeper.keep(listener.get(), flags, asking))
                            throw Error("ssid has lost its keeper; it must be restarted");
-                       injector.serve(std::move(listener), flags);
+                       injector.serve(std::move(listener), flags, asking);
                    },
                    [&] { return members.list(); },
                    [&](uid_t asking) {

@@ -29,6 +29,7 @@ constexpr int max_listeners = 65536;
 // Both directions: a listener and its flags; from the keeper also, last, one without a listener.
 struct KeeperMessage {
     std::uint32_t flags;
+    std::uint32_t owner;
     std::uint32_t last;
 };
 
@@ -97,7 +98,7 @@ class Holder {
         }
         std::memcpy(&message, packet->bytes.data(), sizeof message);
         if (packet->fd.valid() && kept_.size() < max_listeners)
-            kept_.push_back({std::move(packet->fd), message.flags});
+            kept_.push_back({std::move(packet->fd), message.flags, message.owner});
     }
 
     // A new daemon, known by being root's.
@@ -106,8 +107,8 @@ class Holder {
         if (!socket.valid() || credentials_of(socket.get()).uid != ::getuid() || daemon_.valid())
             return;
         for (const Kept& kept : kept_)
-            if (!send(socket.get(), {kept.flags, 0}, kept.listener.get())) return;
-        if (send(socket.get(), {0, 1})) daemon_ = std::move(socket);
+            if (!send(socket.get(), {kept.flags, kept.owner, 0}, kept.listener.get())) return;
+        if (send(socket.get(), {0, 0, 1})) daemon_ = std::move(socket);
     }
 
     os::Fd door_, daemon_;
@@ -148,12 +149,13 @@ Keeper::Keeper(const std::string& partition) {
             throw Error("the keeper of partition {} serves another daemon", partition);
         std::memcpy(&message, packet->bytes.data(), sizeof message);
         if (message.last != 0) return;
-        if (packet->fd.valid()) kept_.push_back({std::move(packet->fd), message.flags});
+        if (packet->fd.valid())
+            kept_.push_back({std::move(packet->fd), message.flags, message.owner});
     }
 }
 
-bool Keeper::keep(int listener, std::uint32_t flags) const {
-    return send(socket_.get(), {flags, 0}, listener);
+bool Keeper::keep(int listener, std::uint32_t flags, uid_t owner) const {
+    return send(socket_.get(), {flags, owner, 0}, listener);
 }
 
 int run_keeper(const std::string& partition) {

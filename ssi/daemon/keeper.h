@@ -8,6 +8,8 @@
 // its daemon.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +21,7 @@ namespace holon::ssi::daemon {
 struct Kept {
     os::Fd listener;
     std::uint32_t flags = 0;
+    uid_t owner = 0;
 };
 
 // The daemon's end. Not thread-safe but for keep().
@@ -30,7 +33,7 @@ class Keeper {
 
     std::vector<Kept> take() { return std::move(kept_); }
     // False when the keeper is gone.
-    bool keep(int listener, std::uint32_t flags) const;
+    bool keep(int listener, std::uint32_t flags, uid_t owner) const;
 
   private:
     os::Fd socket_;

@@ -100,7 +100,7 @@ void run_member(Node& node) {
         serve_work(bodies, number, std::move(connection));
     });
     serve_clients(client_address(node.partition),
-                  {[&](os::Fd, std::uint32_t) {
+                  {[&](os::Fd, std::uint32_t, uid_t) {
                        throw Error("programs start on the first node, {}", node.home->host());
                    },
                    [&] { return view.get(); },

@@ -26,7 +26,8 @@
 namespace holon::ssi::inject {
 namespace {
 
-constexpr std::size_t max_threads = 64;
+constexpr std::size_t max_threads = 512;
+constexpr int max_threads_per_user = 16;
 constexpr std::size_t max_pinned = 4096;
 constexpr std::uint64_t kernel_restarts_call = static_cast<std::uint64_t>(-512);  // ERESTARTSYS
 constexpr std::uint64_t user_code_64 = 0x33;                                      // CS
@@ -57,6 +58,7 @@ struct Injector::Listener {
     std::uint64_t id;
     os::Fd fd;
     std::uint32_t flags;
+    uid_t owner;
     std::mutex mutex;  // of blob
     Blob blob;
 };
@@ -89,7 +91,7 @@ Injector::~Injector() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-void Injector::serve(os::Fd fd, std::uint32_t flags) {
+void Injector::serve(os::Fd fd, std::uint32_t flags, uid_t owner) {
     if (!is_listener(fd.get())) throw Error("what was passed is not a filter's listener");
     Parameters parameters{};
     parameters.abi = runtime_abi;
@@ -102,7 +104,8 @@ void Injector::serve(os::Fd fd, std::uint32_t flags) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t id = next_id_++;
     const int raw = fd.get();
-    listeners_.emplace(id, new Listener{id, std::move(fd), flags, {}, Blob(runtime_, parameters)});
+    listeners_.emplace(
+        id, new Listener{id, std::move(fd), flags, owner, {}, Blob(runtime_, parameters)});
     epoll_event event{EPOLLIN | EPOLLONESHOT, {.u64 = id}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, raw, &event) != 0) {
         listeners_.erase(id);
@@ -140,21 +143,51 @@ void Injector::work() {
     }
 }
 
+void Injector::arm(const Listener& listener) {
+    epoll_event event{EPOLLIN | EPOLLONESHOT, {.u64 = listener.id}};
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.fd.get(), &event);
+}
+
+// False when the user has its share of threads; the listener is armed again once one is free.
+bool Injector::begin(const Listener& listener) {
+    const std::lock_guard lock(mutex_);
+    User& user = users_[listener.owner];
+    if (user.busy >= max_threads_per_user) {
+        user.waiting.push_back(listener.id);
+        return false;
+    }
+    ++user.busy;
+    return true;
+}
+
+void Injector::end(const Listener& listener) {
+    const std::lock_guard lock(mutex_);
+    const auto user = users_.find(listener.owner);
+    for (const std::uint64_t id : user->second.waiting)
+        if (const auto found = listeners_.find(id); found != listeners_.end()) arm(*found->second);
+    user->second.waiting.clear();
+    if (--user->second.busy == 0) users_.erase(user);
+}
+
 void Injector::serve_one(const std::shared_ptr<Listener>& listener) {
+    if (!begin(*listener)) return;
+    serve_call(*listener);
+    end(*listener);
+}
+
+void Injector::serve_call(Listener& listener) {
     std::vector<std::byte> buffer(notification_size_);
     auto* raw = reinterpret_cast<seccomp_notif*>(buffer.data());
-    const bool received = ::ioctl(listener->fd.get(), SECCOMP_IOCTL_NOTIF_RECV, raw) == 0;
-    // The next call may be served by another thread from here on.
-    epoll_event event{EPOLLIN | EPOLLONESHOT, {.u64 = listener->id}};
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener->fd.get(), &event);
+    const bool received = ::ioctl(listener.fd.get(), SECCOMP_IOCTL_NOTIF_RECV, raw) == 0;
+    arm(listener);          // the next call may be served by another thread from here on
     if (!received) return;  // the caller was killed, or its call interrupted
     const Notification call{raw->id, static_cast<pid_t>(raw->pid),
                             static_cast<std::uint64_t>(raw->data.nr),
                             raw->data.arch == AUDIT_ARCH_X86_64};
     if (call.x86_64 && call.number == SYS_clone)
-        serve_clone(*listener, call);
+        serve_clone(listener, call);
     else
-        serve_exec(*listener, call);
+        serve_exec(listener, call);
 }
 
 // The call is let go first and the stop asked for second: an interrupt before the answer would take

@@ -41,7 +41,8 @@ bool is_listener(int fd);
 
 // Threads that each serve one notification at a time from start to end, for a tracee belongs to the
 // thread that seized it. A slow file system under an execve holds one thread; when all are busy
-// another is started, up to a bound. Lives as long as the daemon.
+// another is started, up to a bound, and up to a lower one for each user: whose file system hangs
+// keeps its own programs waiting. Lives as long as the daemon.
 class Injector {
   public:
     Injector(RuntimeFile runtime, std::string control_address);
@@ -49,8 +50,9 @@ class Injector {
     Injector(const Injector&) = delete;
     Injector& operator=(const Injector&) = delete;
 
-    // FLAGS: of struct Parameters. Throws Error when LISTENER is not the listener of a filter.
-    void serve(os::Fd listener, std::uint32_t flags);
+    // FLAGS: of struct Parameters. OWNER: whose program it is. Throws Error when LISTENER is not
+    // the listener of a filter.
+    void serve(os::Fd listener, std::uint32_t flags, uid_t owner);
 
     const RuntimeFile& runtime() const { return runtime_; }
     const Counters& counters() const { return counters_; }
@@ -64,6 +66,10 @@ class Injector {
     void start_thread();
     void serve_one(const std::shared_ptr<Listener>& listener);
     void forget(std::uint64_t id);
+    void arm(const Listener& listener);
+    bool begin(const Listener& listener);
+    void end(const Listener& listener);
+    void serve_call(Listener& listener);
     void serve_exec(Listener& listener, const Notification& call);
     void serve_clone(Listener& listener, const Notification& call);
     void pin(pid_t process, const char* reason);
@@ -78,6 +84,11 @@ class Injector {
     std::mutex mutex_;
     std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;
     std::map<pid_t, Pinned> pinned_;
+    struct User {
+        int busy = 0;                        // threads that serve its calls
+        std::vector<std::uint64_t> waiting;  // listeners, until one of them is free
+    };
+    std::map<uid_t, User> users_;
     std::vector<std::thread> threads_;
     std::uint64_t next_id_ = 1;
     std::atomic<int> idle_{0};

@@ -7,7 +7,7 @@
 //   ssi-test-execs failing     after 1000 execs that fail, in each of which nothing may change
 //   ssi-test-execs signals     while a timer's signals come every 50 microseconds; 300 times
 //   ssi-test-execs traced      as the tracee of its parent
-//   ssi-test-execs parallel    8 processes at once, 100 times each
+//   ssi-test-execs parallel    40 processes at once, 20 times each
 //   ssi-test-execs killed      300 processes that execute one program after the other are killed at
 //   any moment ssi-test-execs stopped     a process that does so 200 times is stopped and continued
 //   all the time ssi-test-execs chain N     executes itself N times, then ENTERED ssi-test-execs
@@ -103,10 +103,10 @@ int traced() {
 
 int parallel() {
     std::vector<pid_t> children;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 40; ++i) {
         const pid_t child = ::fork();
         if (child == 0) {
-            for (int k = 0; k < 100; ++k)
+            for (int k = 0; k < 20; ++k)
                 if (const int result = in_child(become_entered); result != 0) ::_exit(result);
             ::_exit(0);
         }

@@ -30,7 +30,7 @@ for way in thread vfork failing signals parallel killed stopped; do
     vfork) sentence="a vfork child is entered at its exec" ;;
     failing) sentence="an exec that fails fails as ever, and the next one is entered" ;;
     signals) sentence="signals that come during exec do no harm" ;;
-    parallel) sentence="eight processes can execute at once" ;;
+    parallel) sentence="forty processes can execute at once" ;;
     killed) sentence="processes can be killed at any moment of an exec" ;;
     stopped) sentence="a process can be stopped and continued at any moment of an exec" ;;
     esac
