@@ -137,6 +137,26 @@ struct Gather {
 template <unsigned nodes, unsigned streams, unsigned unproven>
 class Streams {
   public:
+    /// An untouched page was asked for: how many from it on to grant if it goes on where the last
+    /// grant of zeros ended, twice as many as then; otherwise 0.
+    unsigned touch(Node node, Page page, unsigned limit) {
+        auto& own = streams_[node][touches];
+        for (unsigned i = 0; i < streams; ++i) {
+            if (own.list[i].end == 0 || own.list[i].end != page) continue;
+            own.current = static_cast<std::uint8_t>(i);
+            const unsigned next = own.list[i].window * 2U;
+            return next < limit ? next : limit;
+        }
+        own.current = own.victim;
+        own.victim = static_cast<std::uint8_t>((own.victim + 1) % streams);
+        return 0;
+    }
+    /// What was granted to it then.
+    void touched(Node node, Page first, Page end) {
+        auto& own = streams_[node][touches];
+        own.list[own.current] = {first, end, static_cast<std::uint16_t>(end - first)};
+    }
+
     /// The page was asked for: how many pages behind it to send too. `used` gets the number of
     /// pages sent ahead before that this request shows to have been used.
     unsigned observe(Node node, Mode mode, Page page, unsigned limit, unsigned& used) {
@@ -148,7 +168,7 @@ class Streams {
             if (page < stream.end) return 0;  // one that could not be sent ahead
             used = stream.window;
             const unsigned next = stream.window ? stream.window * 2U : first_window;
-            stream.window = static_cast<std::uint8_t>(next < limit ? next : limit);
+            stream.window = static_cast<std::uint16_t>(next < limit ? next : limit);
             stream.begin = page + 1;
             stream.end = page + 1 + stream.window;
             return stream.window;
@@ -164,13 +184,15 @@ class Streams {
     struct Stream {
         Page begin;  ///< [begin, end) was sent ahead
         Page end;
-        std::uint8_t window;
+        std::uint16_t window;
     };
     struct PerMode {
         Stream list[streams];
-        std::uint8_t victim;
+        std::uint8_t victim;   ///< taken for the next stream
+        std::uint8_t current;  ///< of touch()
     };
-    PerMode streams_[nodes][2]{};
+    static constexpr unsigned touches = 2;  ///< after the modes
+    PerMode streams_[nodes][3]{};
 };
 
 }  // namespace holon::ssi::dsm

@@ -58,12 +58,15 @@ class Home {
             return finish_call(now);
         }
         if (frame.type != wire::Type::ack) return Status::unknown_type;
-        if (frame.flags & ~(wire::ack_clean | wire::ack_absent) || frame.b != 0)
+        if (frame.flags & ~(wire::ack_clean | wire::ack_absent) || !is_run(frame, max_run))
             return Status::bad_flags;
-        if (frame.length != 0 && frame.length != page_size) return Status::bad_length;
-        const Status status =
-            ack(from, page_of(frame.a), frame.flags, frame.length ? payload : nullptr, now);
-        return status == Status::ok ? finish_call(now) : status;
+        if (frame.length != 0 && frame.length != frame.b * page_size) return Status::bad_length;
+        for (unsigned i = 0; i < frame.b; ++i) {
+            const std::byte* data = frame.length ? payload + i * page_size : nullptr;
+            const Status status = ack(from, page_of(frame.a) + i, frame.flags, data, now);
+            if (status != Status::ok) return status;
+        }
+        return finish_call(now);
     }
 
     /// Goes on with what waited for the minimum hold of the home's own pages.
@@ -250,7 +253,7 @@ class Home {
             return;
         }
         const bool promote = work.mode == Mode::read && entry.migratory && !work.gather &&
-                             is(entry, Holding::exclusive);
+                             !work.ahead && is(entry, Holding::exclusive);
         record.current = work;
         record.active = true;
         record.writing = work.mode == Mode::write || promote;
@@ -337,7 +340,7 @@ class Home {
         record.current = {};
         if (answer.clean && entry.migratory) {
             entry.migratory = 0;
-            if (entry.doubt < 3) entry.doubt = (entry.doubt + 1) & 3;
+            entry.doubt = 2;
             ++replica_.counters.unmigrated;
         }
         if (work.ahead) ++replica_.counters.prefetched;
@@ -375,6 +378,7 @@ class Home {
 
     /// A page that a node read and then wrote, after another node had done the same, wanders.
     void learn(Entry& entry, Node node) {
+        if (!config_.migratory) return;
         if (is(entry, Holding::shared) && entry.nodes & bit(node)) {
             const auto others =
                 static_cast<std::uint32_t>(entry.nodes) & ~bit(home_node) & ~bit(node);
@@ -385,7 +389,7 @@ class Home {
             else if (entry.doubt)
                 entry.doubt = (entry.doubt - 1) & 3;
             else
-                entry.migratory = config_.migratory;
+                entry.migratory = 1;
         }
         entry.written = 1;
         entry.last_writer = node & 31;
@@ -393,19 +397,38 @@ class Home {
 
     // --- towards the nodes
 
+    /// Commands for neighbouring pages of a node go in one frame, at the end of the call.
     void command(Node node, Page page, Command command) {
-        if (command == Command::invalidate) ++replica_.counters.invalidations;
-        if (command == Command::downgrade) ++replica_.counters.downgrades;
-        if (command == Command::recall) ++replica_.counters.recalls;
-        const auto type = command == Command::invalidate  ? wire::Type::invalidate
-                          : command == Command::downgrade ? wire::Type::downgrade
-                                                          : wire::Type::recall;
-        port_.send(node, make_frame(type, page, 0, 0, 0), nullptr);
+        auto& order = order_;
+        if (order.count && order.count < max_run && order.node == node &&
+            order.command == command && order.first + order.count == page) {
+            ++order.count;
+            return;
+        }
+        send_order();
+        order = {page, node, 1, command};
+    }
+    void send_order() {
+        const Order order = order_;
+        order_ = {};
+        if (!order.count) return;
+        auto& counters = replica_.counters;
+        auto type = wire::Type::invalidate;
+        if (order.command == Command::invalidate) counters.invalidations += order.count;
+        if (order.command == Command::downgrade) {
+            counters.downgrades += order.count;
+            type = wire::Type::downgrade;
+        }
+        if (order.command == Command::recall) {
+            counters.recalls += order.count;
+            type = wire::Type::recall;
+        }
+        port_.send(order.node, make_frame(type, order.first, order.count, 0, 0), nullptr);
     }
 
     void give(Node node, Page page, unsigned count, unsigned flags, const std::byte* data,
               std::uint64_t now) {
-        if (flags & wire::grant_upgrade) ++replica_.counters.upgrades;
+        if (flags & wire::grant_upgrade) replica_.counters.upgrades += count;
         if ((flags & wire::grant_data) && !data) {
             note(Status::inconsistent);
             return;
@@ -422,18 +445,24 @@ class Home {
 
     /// Nobody has the page: the node gets it, and its untouched neighbours with it.
     void first_touch(Entry& entry, Page page, Node node, std::uint64_t now) {
-        take(entry, node);
+        begin(entry, node);
         Page first = page;
         Page end = page + 1;
         if (config_.first_touch > 1) {
-            const unsigned most = config_.first_touch < max_run ? config_.first_touch : max_run;
             const Mapping around = port_.mapping(page);
+            const unsigned most = at_most(config_.first_touch);
+            const unsigned ahead = streams_.touch(node, page, at_most(config_.ascending_touch));
             const Page block = page - page % most;
+            const Page limit = ahead > most ? page + ahead : block + most;
             while (first > block && first > around.first && touch_too(first - 1, node)) --first;
-            while (end < block + most && end < around.end && touch_too(end, node)) ++end;
+            while (end < limit && end < around.end && touch_too(end, node)) ++end;
+            streams_.touched(node, first, end);
         }
         replica_.counters.first_touched += end - first;
         give(node, first, static_cast<unsigned>(end - first), wire::grant_writable, nullptr, now);
+    }
+    static unsigned at_most(std::uint32_t wanted) {
+        return wanted < max_zeros / 2 ? wanted : max_zeros / 2;
     }
     bool touch_too(Page page, Node node) {
         if (closed(page, node)) return false;
@@ -441,8 +470,15 @@ class Home {
         if (!entry || entry->record) return false;
         if (is(*entry, Holding::unknown)) resolve(*entry, page);
         if (!is(*entry, Holding::untouched)) return false;
-        take(*entry, node);
+        begin(*entry, node);
         return true;
+    }
+    /// The page's first owner. One hand-over is no evidence yet: it may be the end of the page's
+    /// initialisation.
+    static void begin(Entry& entry, Node node) {
+        take(entry, node);
+        entry.migratory = 0;
+        entry.doubt = Shape::doubt;
     }
     static void take(Entry& entry, Node node) {
         entry.holding = bits(Holding::exclusive);
@@ -473,7 +509,7 @@ class Home {
             grant_run(run, each, node, mode, now);
             run = each + 1;
             const Work work = work_of(node, mode, 0, true);
-            if (!alike || entry->record || entry->migratory || satisfied(*entry, work)) continue;
+            if (!alike || entry->record || satisfied(*entry, work)) continue;
             if (!submit(*entry, each, work, now)) return;
         }
         grant_run(run, each, node, mode, now);
@@ -481,19 +517,26 @@ class Home {
     /// Nobody but the home has to do anything for it.
     bool goes_at_once(const Entry& entry, Page page, Node node, Mode mode,
                       std::uint64_t now) const {
-        if (node == home_node || entry.record || entry.migratory) return false;
+        if (node == home_node || entry.record) return false;
         if (!replica_.may_go(page, now)) return false;
-        if (is(entry, Holding::shared)) return mode == Mode::read && !(entry.nodes & bit(node));
-        return is(entry, Holding::exclusive) && entry.nodes == bit(home_node);
+        if (is(entry, Holding::exclusive)) return entry.nodes == bit(home_node);
+        if (mode == Mode::read) return !(entry.nodes & bit(node));
+        return entry.nodes == (bit(home_node) | bit(node));
     }
     void grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now) {
         if (first >= end) return;
         const auto count = static_cast<unsigned>(end - first);
         const bool writing = mode == Mode::write;
-        replica_.give_up(port_, first, count, writing ? Command::recall : Command::downgrade);
+        // Pages to be written are alike: all at home alone, or all shared with the node.
+        const bool upgrade = writing && is(*table_.find(first), Holding::shared);
+        replica_.give_up(port_, first, count,
+                         upgrade   ? Command::invalidate
+                         : writing ? Command::recall
+                                   : Command::downgrade);
         for (Page page = first; page < end; ++page) {
             Entry& entry = *table_.find(page);
             if (writing) {
+                learn(entry, node);
                 take(entry, node);
                 continue;
             }
@@ -501,8 +544,9 @@ class Home {
             entry.nodes = (entry.nodes | bit(home_node) | bit(node)) & 0xffff'ffffU;
         }
         replica_.counters.prefetched += count;
-        give(node, first, count, wire::grant_data | (writing ? unsigned{wire::grant_writable} : 0U),
-             port_.buffer(), now);
+        const unsigned how = upgrade ? wire::grant_upgrade : wire::grant_data;
+        give(node, first, count, how | (writing ? unsigned{wire::grant_writable} : 0U),
+             upgrade ? nullptr : port_.buffer(), now);
     }
 
     // --- the directory's own
@@ -518,7 +562,7 @@ class Home {
             entry.holding = bits(Holding::untouched);
             return;
         }
-        take(entry, home_node);
+        begin(entry, home_node);
         note(replica_.adopt(port_, page));
     }
 
@@ -573,6 +617,7 @@ class Home {
             for (unsigned slot = 0; slot < Shape::gathers; ++slot)
                 if (gathers_[slot].used && !gathers_[slot].announced)
                     advance(gathers_[slot], slot, now);
+        send_order();
         return status_;
     }
     /// Remembers the first failure that is not the fault of one frame; every later call returns it.
@@ -581,8 +626,17 @@ class Home {
         return status == Status::ok;
     }
 
+    /// A command that has not been sent yet.
+    struct Order {
+        Page first;
+        Node node;
+        unsigned count;
+        Command command;
+    };
+
     Port port_;
     Config config_;
+    Order order_{};
     Replica<Port, Shape> replica_;
     typename Shape::template Table<Entry> table_{};
     typename Shape::template Pool<Transaction> records_{};

@@ -74,11 +74,9 @@ class Remote {
         const bool upgrade = frame.flags & wire::grant_upgrade;
         const bool writable = frame.flags & wire::grant_writable;
         if (frame.flags & ~known || (data && upgrade) || (upgrade && !writable) ||
-            (upgrade && frame.b != 1) ||
             (frame.flags & wire::grant_migratory && !(data && writable)))
             return Status::bad_flags;
-        if (frame.b == 0 || frame.b > max_run || page_of(frame.a) + frame.b > page_limit)
-            return Status::bad_flags;
+        if (!is_run(frame, data ? max_run : max_zeros)) return Status::bad_flags;
         if (frame.length != (data ? frame.b * page_size : 0)) return Status::bad_length;
         return replica_.grant(port_, page_of(frame.a), static_cast<unsigned>(frame.b), frame.flags,
                               data ? payload : nullptr, now);
@@ -86,20 +84,39 @@ class Remote {
 
     Status command(const wire::Frame& frame, Command command, std::uint64_t now) {
         if (frame.length != 0) return Status::bad_length;
-        if (frame.flags != 0 || frame.b != 0) return Status::bad_flags;
-        Answer answer;
-        const Status status = replica_.command(port_, page_of(frame.a), command, now, answer);
-        if (status == Status::ok && !answer.deferred) acknowledge(page_of(frame.a), answer);
-        return status;
+        if (frame.flags != 0 || !is_run(frame, max_run)) return Status::bad_flags;
+        // Pages that may go now go together; the others one by one, when their hold is over.
+        const Page end = page_of(frame.a) + frame.b;
+        Page run = page_of(frame.a);
+        for (Page page = run; page < end; ++page) {
+            if (replica_.may_go(page, now)) continue;
+            give_up(run, page, command);
+            run = page + 1;
+            Answer answer;
+            const Status status = replica_.command(port_, page, command, now, answer);
+            if (status != Status::ok) return status;
+            if (!answer.deferred) acknowledge(page, answer);
+        }
+        give_up(run, end, command);
+        return Status::ok;
     }
 
+    void give_up(Page first, Page end, Command command) {
+        if (first == end) return;
+        const auto count = static_cast<unsigned>(end - first);
+        replica_.give_up(port_, first, count, command);
+        acknowledge(first, count, 0, command != Command::invalidate);
+    }
     void acknowledge(Page page, const Answer& answer) {
         const unsigned flags = (answer.clean ? unsigned{wire::ack_clean} : 0U) |
                                (answer.absent ? unsigned{wire::ack_absent} : 0U);
-        const std::size_t length = answer.data ? page_size : 0;
+        acknowledge(page, 1, flags, answer.data);
+    }
+    void acknowledge(Page page, unsigned count, unsigned flags, bool data) {
+        const std::size_t length = data ? count * page_size : 0;
         replica_.counters.bytes += length;
-        port_.send(home_node, make_frame(wire::Type::ack, page, 0, flags, length),
-                   answer.data ? port_.buffer() : nullptr);
+        port_.send(home_node, make_frame(wire::Type::ack, page, count, flags, length),
+                   data ? port_.buffer() : nullptr);
     }
 
     Port port_;

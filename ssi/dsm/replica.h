@@ -99,7 +99,7 @@ class Replica {
         }
         counters.grants += count;
         if (upgrade)
-            port.upgrade(page);
+            port.upgrade(page, count);
         else
             port.install(page, count, data, writable);
         return Status::ok;
@@ -162,27 +162,29 @@ class Replica {
         return Status::ok;
     }
 
-    /// At home: whether a command for the page would be carried out at once.
+    /// Whether a command for the page would be carried out at once, with nothing to say about it.
     bool may_go(Page page, std::uint64_t now) const {
         const Entry* entry = table_.find(page);
         return entry && entry->state != bits(PageState::invalid) && !entry->deferred &&
-               !is_held(*entry, now);
+               !entry->migratory && !is_held(*entry, now);
     }
-    /// At home: pages that may go, all at once: kept as copies (downgrade) or given away (recall).
-    /// Their contents are in the port's buffer.
+    /// Carries out a command for pages that may go, all at once. Their contents are in the port's
+    /// buffer, but after invalidate.
     void give_up(Port& port, Page first, unsigned count, Command command) {
         bool writable = false;
         for (Page page = first; page < first + count; ++page) {
             Entry& entry = *table_.find(page);
             writable |= entry.state == bits(PageState::modified);
-            entry.state = bits(command == Command::recall ? PageState::invalid : PageState::shared);
-            entry.migratory = 0;
+            entry.state =
+                bits(command == Command::downgrade ? PageState::shared : PageState::invalid);
             entry.held = 0;
             this->count(command);
         }
-        if (writable) port.protect(first, count);
-        port.copy(first, count, port.buffer());
-        if (command == Command::recall) port.drop(first, count);
+        if (command != Command::invalidate) {
+            if (writable) port.protect(first, count);
+            port.copy(first, count, port.buffer());
+        }
+        if (command != Command::downgrade) port.drop(first, count);
     }
 
     /// At home: a request turned out to be stale.

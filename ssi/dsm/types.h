@@ -26,7 +26,8 @@ inline constexpr std::size_t page_size = std::size_t{1} << page_shift;
 inline constexpr Page page_limit = Page{1} << 36;  ///< pages are below this (48 bits of address)
 inline constexpr Node home_node = 0;               ///< the node that holds the directory
 inline constexpr Node node_limit = 32;
-inline constexpr unsigned max_run = 32;  ///< most pages in one grant
+inline constexpr unsigned max_run = 64;     ///< most pages in one frame with contents, or command
+inline constexpr unsigned max_zeros = 256;  ///< most pages in one grant without contents
 inline constexpr std::uint64_t never = ~std::uint64_t{0};
 
 enum class Mode : std::uint8_t { read = 0, write = 1 };
@@ -94,9 +95,10 @@ constexpr const char* describe(Status status) {
 struct Config {
     std::uint64_t hold_ns =
         50'000;  ///< a page that was asked for stays this long; 0: may go at once
-    std::uint32_t first_touch = 16;      ///< untouched pages granted at a time, ≤ max_run; 1: off
-    std::uint32_t prefetch_reads = 32;   ///< largest window ahead of an ascending reader; 0: off
-    std::uint32_t prefetch_writes = 16;  ///< the same for an ascending writer; 0: off
+    std::uint32_t first_touch = 16;       ///< untouched pages granted at a time; 1: off
+    std::uint32_t ascending_touch = 128;  ///< the same, at most, to who touches in ascending order
+    std::uint32_t prefetch_reads = 64;    ///< largest window ahead of an ascending reader; 0: off
+    std::uint32_t prefetch_writes = 32;   ///< the same for an ascending writer; 0: off
     bool migratory = true;  ///< pages that wander from writer to writer are granted M on read
 };
 
@@ -127,7 +129,8 @@ struct Mapping {
 };
 
 /// What both sides need from their surroundings. Page operations are local and complete when they
-/// return. `count` pages from `page` on lie in one mapping and count ≤ max_run.
+/// return. `count` pages from `page` on lie in one mapping; count ≤ max_run, without contents
+/// (zeros, upgrades) ≤ max_zeros.
 template <class P>
 concept NodePort = requires(P& port, Page page, unsigned count, const std::byte* data,
                             std::byte* out, bool writable, Node node, const wire::Frame& frame,
@@ -135,7 +138,7 @@ concept NodePort = requires(P& port, Page page, unsigned count, const std::byte*
     // I→S or I→M: COPY `data` (count pages), or zeros if it is null; wakes who waits.
     port.install(page, count, data, writable);
     // S→M: removes the write protection; wakes who waits.
-    port.upgrade(page);
+    port.upgrade(page, count);
     // Write-protects; when it returns, no thread of this node can store any more.
     port.protect(page, count);
     // Reads pages that are present, whatever protection the program gave them.
@@ -175,6 +178,11 @@ constexpr wire::Frame make_frame(wire::Type type, Page page, std::uint64_t b, un
             .a = page << page_shift,
             .b = b,
             .clock = 0};
+}
+
+/// A frame's `b` is the number of pages from its address on, 1 to `most`.
+constexpr bool is_run(const wire::Frame& frame, unsigned most) {
+    return frame.b != 0 && frame.b <= most && page_of(frame.a) + frame.b <= page_limit;
 }
 
 /// A frame's address names a page of the object.

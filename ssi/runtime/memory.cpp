@@ -76,8 +76,8 @@ void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool w
     }
 }
 
-void Port::upgrade(dsm::Page page) {
-    uffdio_writeprotect change{{address_of(page), dsm::page_size}, 0};
+void Port::upgrade(dsm::Page page, unsigned count) {
+    uffdio_writeprotect change{{address_of(page), std::uint64_t{count} << dsm::page_shift}, 0};
     while (control(UFFDIO_WRITEPROTECT, &change) == -sys::e_again) {
     }
 }

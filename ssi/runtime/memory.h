@@ -16,7 +16,7 @@ namespace holon::ssi::memory {
 /// What the protocol asks of the kernel and of the page links.
 struct Port {
     void install(dsm::Page page, unsigned count, const std::byte* data, bool writable);
-    void upgrade(dsm::Page page);
+    void upgrade(dsm::Page page, unsigned count);
     void protect(dsm::Page page, unsigned count);
     void copy(dsm::Page page, unsigned count, std::byte* out);
     void drop(dsm::Page page, unsigned count);

@@ -17,13 +17,12 @@ namespace holon::ssi::wire {
 enum class Type : std::uint16_t {
     // page link: memory (ssi/dsm)
     request = 1,     ///< node → home: a = page address, b = 0 read, 1 write
-    grant = 2,       ///< home → node: a = page address, b = number of pages, flags = GrantFlags,
-                     ///< payload: b × 4096 or none
-    invalidate = 3,  ///< home → node: a = page address: drop the page
-    downgrade = 4,   ///< home → node: a = page address: keep it readable, send it back
-    recall = 5,      ///< home → node: a = page address: drop it, send it back
-    ack = 6,  ///< node → home: a = page address: answer to the three above, flags = AckFlags,
-              ///< payload: 4096 or none
+    grant = 2,       ///< home → node: flags = GrantFlags, payload: b × 4096 or none
+    invalidate = 3,  ///< home → node: drop the pages
+    downgrade = 4,   ///< home → node: keep them readable, send them back
+    recall = 5,      ///< home → node: drop them, send them back
+    ack = 6,  ///< node → home: answer to the three above, flags = AckFlags, payload: b × 4096 or
+              ///< none. In 2 to 6 a = address of the first page, b = number of pages
 
     // page link: address space (ssi/runtime)
     map = 32,    ///< home → node: a = address, b = length, payload: MapRequest (+ path of a file)

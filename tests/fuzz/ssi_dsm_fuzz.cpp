@@ -52,7 +52,7 @@ class AtHome {
                 receive(make_frame(wire::Type::request, page, how & 1, 0, 0));
                 break;
             case 1:
-                receive(make_frame(wire::Type::ack, page, 0, how & 3, how & 4 ? page_size : 0));
+                ack(page, 1 + (how >> 3) % 3, how & 3, how & 4);
                 break;
             case 2:
                 receive(make_frame(static_cast<wire::Type>(what >> 3), where, how & 3, how >> 6,
@@ -83,6 +83,9 @@ class AtHome {
     }
 
   private:
+    void ack(Page page, unsigned count, unsigned flags, bool data) {
+        receive(make_frame(wire::Type::ack, page, count, flags, data ? count * page_size : 0));
+    }
     void receive(const wire::Frame& frame) {
         (void)net_.home().receive(hostile, frame, frame.length ? payload.data() : nullptr,
                                   net_.now());
@@ -156,8 +159,8 @@ class AtNode {
             const auto type = static_cast<wire::Type>(what & 4 && what & 8 ? 2 : (what >> 4) + 1);
             const unsigned count = how >> 5;
             const auto length = how & wire::grant_data ? count * page_size : where >> 7;
-            auto frame = make_frame(type, page, type == wire::Type::grant ? count : 0,
-                                    type == wire::Type::grant ? how & 31U : 0U, length);
+            auto frame =
+                make_frame(type, page, count, type == wire::Type::grant ? how & 31U : 0U, length);
             (void)remote_.receive(frame, payload.data(), now_);
         }
         if (status != Status::ok) std::abort();

@@ -26,29 +26,29 @@ class SsiDsmHostile : public testing::Test {
 };
 
 TEST_F(SsiDsmHostile, AnAckWithoutACommandIsRefused) {
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 0, 0)), Status::ack_without_command);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, 0, 0)), Status::ack_without_command);
     net.read(1, p);
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 0, page_size)), Status::ack_without_command);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, 0, page_size)), Status::ack_without_command);
 }
 
 TEST_F(SsiDsmHostile, AnAckFromANodeThatWasNotAskedIsRefused) {
     net.write(1, p, 'b');
     ASSERT_EQ(net.fault(0, p, Mode::read), Status::ok);
-    EXPECT_EQ(to_home(2, make_frame(Type::ack, p, 0, 0, page_size)), Status::ack_without_command);
+    EXPECT_EQ(to_home(2, make_frame(Type::ack, p, 1, 0, page_size)), Status::ack_without_command);
     EXPECT_EQ(net.home().state(p), PageState::invalid);
 }
 
 TEST_F(SsiDsmHostile, AnAckWithoutThePageItOwesIsRefused) {
     net.write(1, p, 'b');
     ASSERT_EQ(net.fault(0, p, Mode::read), Status::ok);
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, wire::ack_absent, 0)), Status::data_missing);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, wire::ack_absent, 0)), Status::data_missing);
 }
 
 TEST_F(SsiDsmHostile, AnAckWithAPageNobodyAskedForIsRefused) {
     net.begin_with(p, 'a');
     net.read(1, p);
     ASSERT_EQ(net.fault(0, p, Mode::write), Status::ok);
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 0, page_size)), Status::data_unexpected);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, 0, page_size)), Status::data_unexpected);
     EXPECT_EQ(net.kernel(0).letter(p), 'a');
 }
 
@@ -58,8 +58,11 @@ TEST_F(SsiDsmHostile, FramesThatMeanNothingToTheHomeAreRefused) {
     EXPECT_EQ(to_home(1, make_frame(Type::request, p, 2, 0, 0)), Status::bad_flags);
     EXPECT_EQ(to_home(1, make_frame(Type::request, p, 0, 1, 0)), Status::bad_flags);
     EXPECT_EQ(to_home(1, make_frame(Type::request, p, 0, 0, 8)), Status::bad_length);
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 0, 8)), Status::bad_length);
-    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 64, 0)), Status::bad_flags);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, 0, 8)), Status::bad_length);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 1, 64, 0)), Status::bad_flags);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 0, 0, 0)), Status::bad_flags);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, max_run + 1, 0, 0)), Status::bad_flags);
+    EXPECT_EQ(to_home(1, make_frame(Type::ack, p, 2, 0, page_size)), Status::bad_length);
     EXPECT_EQ(to_home(1, make_frame(Type::request, page_limit, 0, 0, 0)), Status::bad_address);
     auto odd = make_frame(Type::request, p, 0, 0, 0);
     ++odd.a;
@@ -115,21 +118,24 @@ TEST_F(SsiDsmHostile, AnUpgradeOfWhatTheNodeLacksIsRefused) {
 }
 
 TEST_F(SsiDsmHostile, FramesThatMeanNothingToANodeAreRefused) {
-    EXPECT_EQ(to_node(make_frame(Type::ack, p, 0, 0, 0)), Status::unknown_type);
+    EXPECT_EQ(to_node(make_frame(Type::ack, p, 1, 0, 0)), Status::unknown_type);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 0, 0, 0)), Status::bad_flags);
-    EXPECT_EQ(to_node(make_frame(Type::grant, p, max_run + 1, 0, 0)), Status::bad_flags);
+    EXPECT_EQ(to_node(make_frame(Type::grant, p, max_zeros + 1, 0, 0)), Status::bad_flags);
+    EXPECT_EQ(to_node(make_frame(Type::grant, p, max_run + 1, 2, 0)), Status::bad_flags);
+    EXPECT_EQ(to_node(make_frame(Type::recall, p, 0, 0, 0)), Status::bad_flags);
+    EXPECT_EQ(to_node(make_frame(Type::recall, p, max_run + 1, 0, 0)), Status::bad_flags);
     EXPECT_EQ(to_node(make_frame(Type::grant, page_limit - 1, 2, 0, 0)), Status::bad_flags);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 1, 0x80, 0)), Status::bad_flags);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 1, wire::grant_upgrade, 0)), Status::bad_flags);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 1, wire::grant_migratory, 0)), Status::bad_flags);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 1, wire::grant_data, 17)), Status::bad_length);
     EXPECT_EQ(to_node(make_frame(Type::grant, p, 1, 0, page_size)), Status::bad_length);
-    EXPECT_EQ(to_node(make_frame(Type::recall, p, 0, 0, 8)), Status::bad_length);
-    EXPECT_EQ(to_node(make_frame(Type::recall, page_limit, 0, 0, 0)), Status::bad_address);
+    EXPECT_EQ(to_node(make_frame(Type::recall, p, 1, 0, 8)), Status::bad_length);
+    EXPECT_EQ(to_node(make_frame(Type::recall, page_limit, 1, 0, 0)), Status::bad_address);
 }
 
 TEST_F(SsiDsmHostile, ACommandForWhatTheNodeLacksIsAnsweredSo) {
-    ASSERT_EQ(to_node(make_frame(Type::recall, p, 0, 0, 0)), Status::ok);
+    ASSERT_EQ(to_node(make_frame(Type::recall, p, 1, 0, 0)), Status::ok);
     ASSERT_EQ(net.frames_from(1), 1U);
     EXPECT_EQ(net.kernel(1).out[0].front().frame.flags, wire::ack_absent);
     EXPECT_EQ(net.kernel(1).out[0].front().frame.length, 0U);
@@ -140,7 +146,7 @@ TEST(SsiDsmHold, ASecondCommandWhileOneWaitsIsRefused) {
     config.hold_ns = 50'000;
     Net net(config);
     net.write(1, p, 'b');
-    const auto recall = make_frame(Type::recall, p, 0, 0, 0);
+    const auto recall = make_frame(Type::recall, p, 1, 0, 0);
     ASSERT_EQ(net.remote(1).receive(recall, nullptr, net.now()), Status::ok);
     EXPECT_EQ(net.remote(1).receive(recall, nullptr, net.now()), Status::command_contradicts_state);
 }

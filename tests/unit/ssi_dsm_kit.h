@@ -78,8 +78,8 @@ struct Port {
             kernel->note(writable ? "own" : "share", page + i);
         }
     }
-    void upgrade(Page page) {
-        kernel->pages.at(page).writable = true;
+    void upgrade(Page page, unsigned count) {
+        for (unsigned i = 0; i < count; ++i) kernel->pages.at(page + i).writable = true;
         kernel->note("upgrade", page);
     }
     void protect(Page page, unsigned count) {

@@ -29,8 +29,11 @@ void System<how>::encode(std::vector<std::uint8_t>& out, bool swap_nodes, bool s
         put(latest_[page] != 0);
         const auto& entry = Inspector::directory(home_, page);
         put(set(entry.nodes));
-        put(entry.holding | entry.migratory << 2 | entry.doubt << 3 | entry.written << 5);
-        put(entry.written ? node_name(static_cast<unsigned>(entry.last_writer)) : 0);
+        put(entry.holding | entry.migratory << 2);
+        if (Inspector::learns(home_)) {
+            put(entry.doubt | entry.written << 2);
+            put(entry.written ? node_name(static_cast<unsigned>(entry.last_writer)) : 0);
+        }
         const Transaction* record = Inspector::transaction(home_, page);
         put(record ? 1 + record->waiting : 0);
         if (!record) continue;

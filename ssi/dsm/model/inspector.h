@@ -27,6 +27,10 @@ struct Inspector {
         return number ? &home.records_.at(static_cast<std::uint32_t>(number)) : nullptr;
     }
     template <class Home>
+    static bool learns(const Home& home) {
+        return home.config_.migratory;
+    }
+    template <class Home>
     static const auto& gather(const Home& home) {
         return home.gathers_[0];
     }

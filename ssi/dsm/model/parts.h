@@ -70,6 +70,7 @@ struct ModelShape {
     static constexpr unsigned nodes = model::nodes;
     static constexpr unsigned streams = 1;
     static constexpr unsigned unproven = 1;
+    static constexpr unsigned doubt = 0;
     static constexpr unsigned discards = 1;
     static constexpr unsigned gathers = 1;
     static constexpr unsigned gather_window = 8;
@@ -136,10 +137,12 @@ struct Port {
             woken[page] = true;
         }
     }
-    void upgrade(Page page) {
-        if (pte[page] != Pte::read_only) error = "an upgrade of a page that is not read-only";
-        pte[page] = Pte::writable;
-        woken[page] = true;
+    void upgrade(Page page, unsigned count) {
+        for (unsigned i = 0; i < count; ++i, ++page) {
+            if (pte[page] != Pte::read_only) error = "an upgrade of a page that is not read-only";
+            pte[page] = Pte::writable;
+            woken[page] = true;
+        }
     }
     void protect(Page page, unsigned count) {
         for (unsigned i = 0; i < count; ++i, ++page) {

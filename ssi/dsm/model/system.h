@@ -249,9 +249,7 @@ class System {
 
     static wire::Frame frame_of(const Message& message) {
         wire::Frame frame = make_frame(message.type, message.page, message.b, message.flags, 0);
-        if (message.data)
-            frame.length = static_cast<std::uint32_t>(
-                message.type == wire::Type::grant ? message.b * page_size : page_size);
+        if (message.data) frame.length = static_cast<std::uint32_t>(message.b * page_size);
         for (unsigned i = 0; i < pages; ++i)
             write_version(scratch[1] + i * page_size, message.versions[i]);
         return frame;
