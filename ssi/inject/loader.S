@@ -40,7 +40,7 @@
 // A program that had threads before it executed this one left a filter behind, which traps mmap and mprotect before there is
 // a runtime to take the trap. It lets pass what has this in the upper half of R8 (ssi/runtime/filter.cpp), where calls have a
 // 32-bit descriptor or nothing; the lower half is descriptor -1.
-#define LOADER_TOKEN        0x6000ffffffff
+#define LOADER_TOKEN        0x7e80ffffffff
 
 // Leaves RDI and RSP, as after execve.
 .macro clear_registers

@@ -139,7 +139,7 @@ ssi_interruptible_abort:
 ssi_home_signal:
         mov 168(%rdx), %rax             /* UContext::rip */
         shr $32, %rax
-        cmp $0x6000, %eax
+        cmp $0x7e80, %eax
         je 1f
         lea ssi_handlers(%rip), %rax
         movslq %edi, %rcx

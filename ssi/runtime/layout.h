@@ -6,10 +6,11 @@
 // runtime may touch its own range while the program's memory is missing, and system calls made from
 // inside it are never intercepted.
 //
-// The range is exactly the addresses whose upper 32 bits are 0x6000, so that a seccomp filter tells
+// The range is exactly the addresses whose upper 32 bits are 0x7e80, so that a seccomp filter tells
 // it from the rest with one comparison of the instruction pointer's upper word. Nothing that Linux,
-// glibc, Go, the JVM or the sanitizers place by default lies there (PIE 0x55…–0x56…, mmap and stack
-// below 0x7fff…, Go arenas 0xc0…).
+// glibc, Go or the JVM place by default lies there (PIE 0x55…–0x56…, mmap and stack within 2^40 below
+// 0x7fff…, Go arenas 0xc0…). AddressSanitizer has its heap at 0x6000… (0x5000… since LLVM 17), and
+// ThreadSanitizer lets nothing be mapped outside its application ranges, of which this is in one.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ namespace holon::ssi::layout {
 
 inline constexpr std::uint64_t page_size = 4096;
 
-inline constexpr std::uint64_t range_begin = 0x6000'0000'0000;
-inline constexpr std::uint64_t range_end = 0x6001'0000'0000;
+inline constexpr std::uint64_t range_begin = 0x7e80'0000'0000;
+inline constexpr std::uint64_t range_end = 0x7e81'0000'0000;
 
 /// The page of parameters: struct Parameters (parameters.h), anonymous memory, written before the
 /// runtime starts.
