@@ -52,7 +52,7 @@ ssi_home_trap:
         je 1f
         mov 168(%rdx), %rax             /* UContext::rip */
         shr $32, %rax
-        cmp $0x6000, %eax               /* a kick for a deputy: it is on that stack already */
+        cmp $0x7e80, %eax               /* a kick for a deputy: it is on that stack already */
         je 1f
         mov %gs:THREAD_STACK_TOP, %rsp
 1:      and $-64, %rsp

@@ -13,7 +13,7 @@ while [[ ! -e $1/stop ]]; do
     count=$((count + 1))
     echo $count >"$1/count"
 done
-grep -q ^600000100000 /proc/self/maps && echo entered
+grep -q ^7e8000100000 /proc/self/maps && echo entered
 END
 home ssi run bash "$work/execs" "$work" >"$work/out" 2>&1 &
 within 10 test -s "$work/count" || fail "the program runs"

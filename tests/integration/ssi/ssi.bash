@@ -30,7 +30,7 @@ home() { on_node 0 "$@"; }
 as_nobody() { home setpriv --reuid $nobody --regid $nobody --clear-groups "$@"; }
 # Ends with 0 when a runtime is in it.
 # shellcheck disable=SC2034
-entered=(grep -q ^600000100000 /proc/self/maps)
+entered=(grep -q ^7e8000100000 /proc/self/maps)
 # The state of node K as node 0 has it.
 node_state() { home ssi nodes --json | python3 -c "import json,sys; print(*[n['state'] for n in json.load(sys.stdin) if n['node']==$1])"; }
 node_is() { [[ $(node_state "$1") == "$2" ]]; }
