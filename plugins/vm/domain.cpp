@@ -35,9 +35,12 @@ void add_cpu(pugi::xml_node domain, const Machine& machine) {
     } else {
         with(cpu, "mode", machine.kvm ? "host-passthrough" : "maximum");
         // A CPU with "enhanced rep movsb" makes guests copy and clear memory by single bytes, which
-        // TCG emulates one by one; without it they take the widest words they have.
+        // TCG emulates one by one; without it they take the widest words they have. "Fast short rep
+        // movsb", which QEMU 8.2 and later offer, goes with it: Linux 6.1 takes it for a promise of
+        // the former, and its memmove writes over memory where that is not kept.
         if (!machine.kvm)
-            with(with(cpu.append_child("feature"), "policy", "disable"), "name", "erms");
+            for (const char* feature : {"erms", "fsrm"})
+                with(with(cpu.append_child("feature"), "policy", "disable"), "name", feature);
     }
     // One socket: what `lscpu` in the guest shows is a machine of so many cores.
     with(with(with(cpu.append_child("topology"), "sockets", "1"), "cores", machine.vm.cpus),
