@@ -90,48 +90,13 @@ class Home {
 
     /// 1. From now on nothing in the range is granted. Then the runtime sends unmap or discard to
     /// every node, and every node forgets the range and answers done.
-    [[nodiscard]] Status begin_discard(Page first, Page last) {
-        if (last < first || last >= page_limit) return Status::bad_address;
-        if (!discarding_.add(first, last)) return Status::too_many_ranges;
-        for_records(first, last, [this](Transaction& record, std::uint32_t) {
-            while (record.waiting) forget(record.take(0));
-            if (record.active) forget(record.current);
-            record.current = {};
-        });
-        return Status::ok;
-    }
+    [[nodiscard]] Status begin_discard(Page first, Page last);
     /// 2. The home's own node forgets the range (at any time between 1 and 3). As on other nodes,
     /// the runtime gives the memory up and wakes the range itself.
     void discard(Page first, Page last) { replica_.discard(port_, first, last); }
     /// 3. Every node has answered done. The same range as in 1.
     [[nodiscard]] Status finish_discard(Page first, Page last, Afterwards afterwards, Held held,
-                                        std::uint64_t now) {
-        if (!discarding_.remove(first, last)) return Status::bad_address;
-        if (afterwards == Afterwards::untouched) {
-            Page page = first;
-            for (Entry* entry; (entry = table_.next(page, last)); ++page) {
-                const bool known = entry->holding != bits(Holding::unknown);
-                *entry = {};
-                if (known) entry->holding = bits(Holding::untouched);
-            }
-        } else {
-            table_.erase(port_, first, last);
-        }
-        for_records(first, last, [&](Transaction& record, std::uint32_t number) {
-            record.active = false;
-            record.acks = 0;
-            if (held == Held::drop)
-                while (record.waiting) forget(record.take(0));
-            Entry* entry = record.waiting ? make(record.page) : nullptr;
-            if (!entry) {
-                records_.give(number);
-                return;
-            }
-            entry->record = number & 0xffff;
-            pump(record.page, now);
-        });
-        return finish_call(now);
-    }
+                                        std::uint64_t now);
 
     /// Brings home what other nodes have of the range: Mode::read: every page is at least readable
     /// at home (fork); Mode::write: nobody else has any (mremap). Other nodes are granted nothing
@@ -139,27 +104,8 @@ class Home {
     /// perhaps from inside this call. Gathers do not overlap each other, and a discard only when
     /// they are done.
     [[nodiscard]] Status gather(Page first, Page last, Mode mode, std::uint64_t token,
-                                std::uint64_t now) {
-        if (last < first || last >= page_limit) return Status::bad_address;
-        for (auto& gather : gathers_) {
-            if (gather.used) continue;
-            gather = {first, last, first, token, 0, mode, true, false};
-            ++gathering_;
-            return finish_call(now);
-        }
-        return Status::too_many_ranges;
-    }
-    [[nodiscard]] Status release(Page first, Page last, std::uint64_t now) {
-        for (auto& gather : gathers_) {
-            if (!gather.used || gather.first != first || gather.last != last) continue;
-            gather = {};
-            --gathering_;
-            for_records(first, last,
-                        [&](Transaction& record, std::uint32_t) { pump(record.page, now); });
-            return finish_call(now);
-        }
-        return Status::bad_address;
-    }
+                                std::uint64_t now);
+    [[nodiscard]] Status release(Page first, Page last, std::uint64_t now);
 
     // --- to look at
 
@@ -187,182 +133,24 @@ class Home {
 
     // --- requests
 
-    void request(Node node, Page page, Mode mode, std::uint64_t now) {
-        ++replica_.counters.requests;
-        if (!mapped(page)) {
-            ++replica_.counters.stray_requests;
-            if (node == home_node) replica_.withdraw(port_, page);
-            return;
-        }
-        Entry* entry = make(page);
-        if (!entry) return;
-        const bool open = !closed(page, node);
-        if (open && is(*entry, Holding::unknown)) resolve(*entry, page);
-        const bool untouched = is(*entry, Holding::untouched);
-        const auto nodes = static_cast<std::uint32_t>(entry->nodes);
-        if (!submit(*entry, page, work_of(node, mode, 0, false), now)) return;
-        if (open && !untouched) look_ahead(node, page, mode, nodes, now);
-    }
+    void request(Node node, Page page, Mode mode, std::uint64_t now);
 
     /// Puts work behind what the page is busy with, and goes on with whatever can be done.
-    bool submit(Entry& entry, Page page, const Work& work, std::uint64_t now) {
-        if (!entry.record) {
-            const std::uint32_t number = records_.take(port_);
-            if (!number) return work.ahead ? false : note(Status::too_many_requests);
-            entry.record = number & 0xffff;
-            records_.at(number).page = page;
-            records_.at(number).used = true;
-        }
-        if constexpr (Shape::broken == Broken::forgets_waiting)
-            if (records_.at(entry.record).active) return true;
-        if (!records_.at(entry.record).push(work)) return note(Status::too_many_requests);
-        pump(page, now);
-        return true;
-    }
+    bool submit(Entry& entry, Page page, const Work& work, std::uint64_t now);
 
     /// Serves who waits for the page, one after the other, until an ack must be waited for.
-    void pump(Page page, std::uint64_t now) {
-        Entry* entry = table_.find(page);
-        if (!entry || !entry->record) return;
-        Transaction& record = records_.at(entry->record);
-        if (discarding_.contains(page) && Shape::broken != Broken::serves_discarded) return;
-        const bool home_only = gathered(page);
-        while (!record.active) {
-            unsigned index = 0;
-            while (home_only && index < record.waiting && record.queue[index].node != home_node)
-                ++index;
-            if (index >= record.waiting) break;
-            start(*entry, record, record.take(index), now);
-        }
-        if (record.active || record.waiting) return;
-        records_.give(entry->record);
-        entry->record = 0;
-    }
+    void pump(Page page, std::uint64_t now);
 
-    void start(Entry& entry, Transaction& record, const Work& work, std::uint64_t now) {
-        const Page page = record.page;
-        if (is(entry, Holding::unknown)) resolve(entry, page);
-        if (satisfied(entry, work)) {
-            if (!work.gather && !work.ahead) ++replica_.counters.stale_requests;
-            if (work.node == home_node) replica_.satisfied(port_, page);
-            forget(work);
-            return;
-        }
-        if (is(entry, Holding::untouched)) {
-            first_touch(entry, page, work.node, now);
-            return;
-        }
-        const bool promote = work.mode == Mode::read && entry.migratory && !work.gather &&
-                             !work.ahead && is(entry, Holding::exclusive);
-        record.current = work;
-        record.active = true;
-        record.writing = work.mode == Mode::write || promote;
-        record.acks = 0;
-        if (promote) ++replica_.counters.migratory;
-        const auto others =
-            static_cast<std::uint32_t>(entry.nodes) & ~bit(home_node) & ~bit(work.node);
-        if (is(entry, Holding::exclusive)) {
-            if (others)
-                command(owner(entry), page, record.writing ? Command::recall : Command::downgrade);
-            record.acks = others;
-        } else if (record.writing) {
-            for (std::uint32_t left = others; left; left &= left - 1)
-                command(static_cast<Node>(std::countr_zero(left)), page, Command::invalidate);
-            record.acks = others;
-        }
-        if constexpr (Shape::broken == Broken::grants_early)
-            if (!is(entry, Holding::exclusive)) record.acks = 0;
-        if (!record.acks) settle(entry, record, now);
-    }
+    void start(Entry& entry, Transaction& record, const Work& work, std::uint64_t now);
 
-    Status ack(Node node, Page page, unsigned flags, const std::byte* data, std::uint64_t now) {
-        if constexpr (Shape::broken == Broken::grants_early)
-            if (!data) return Status::ok;
-        Entry* entry = table_.find(page);
-        if (!entry || !entry->record) return Status::ack_without_command;
-        Transaction& record = records_.at(entry->record);
-        if (!record.active || !(record.acks & bit(node))) return Status::ack_without_command;
-        const bool owed = is(*entry, Holding::exclusive);
-        if (owed && !data) return Status::data_missing;
-        if (!owed && data) return Status::data_unexpected;
-        record.acks &= ~bit(node);
-        if (record.acks || discarding_.contains(page)) return Status::ok;
-        if (owed)
-            finish(*entry, record, {.data = true, .clean = (flags & wire::ack_clean) != 0}, data,
-                   now);
-        else
-            settle(*entry, record, now);
-        pump(page, now);
-        return Status::ok;
-    }
+    Status ack(Node node, Page page, unsigned flags, const std::byte* data, std::uint64_t now);
 
     /// Every other node has answered: now the home's own page, and then the grant.
-    void settle(Entry& entry, Transaction& record, std::uint64_t now) {
-        const Node node = record.current.node;
-        Answer answer;
-        if (node == home_node) {
-            finish(entry, record, answer, nullptr, now);
-            return;
-        }
-        if (is(entry, Holding::shared) && !record.writing) {
-            port_.copy(record.page, 1, port_.buffer());
-            finish(entry, record, answer, port_.buffer(), now);
-            return;
-        }
-        if constexpr (Shape::broken == Broken::keeps_home_copy)
-            if (is(entry, Holding::shared) && entry.nodes & bit(node)) {
-                finish(entry, record, answer, nullptr, now);
-                return;
-            }
-        const bool wants_data = !(is(entry, Holding::shared) && entry.nodes & bit(node));
-        const Command command = !record.writing ? Command::downgrade
-                                : wants_data    ? Command::recall
-                                                : Command::invalidate;
-        if (!note(replica_.command(port_, record.page, command, now, answer))) return;
-        if (answer.absent || (!answer.deferred && wants_data != answer.data)) {
-            note(Status::inconsistent);
-            return;
-        }
-        record.acks = answer.deferred ? bit(home_node) : 0;
-        if (!answer.deferred)
-            finish(entry, record, answer, answer.data ? port_.buffer() : nullptr, now);
-    }
+    void settle(Entry& entry, Transaction& record, std::uint64_t now);
 
     /// Everybody has given up what stood in the way: the page changes hands.
     void finish(Entry& entry, Transaction& record, const Answer& answer, const std::byte* data,
-                std::uint64_t now) {
-        const Work work = record.current;
-        const Page page = record.page;
-        const bool had_copy =
-            is(entry, Holding::shared) &&
-            (entry.nodes & bit(work.node) || Shape::broken == Broken::trusts_requests);
-        record.active = false;
-        record.current = {};
-        if (answer.clean && entry.migratory) {
-            entry.migratory = 0;
-            entry.doubt = 2;
-            ++replica_.counters.unmigrated;
-        }
-        if (work.ahead) ++replica_.counters.prefetched;
-        if (record.writing) {
-            if (!work.gather) learn(entry, work.node);
-            const bool watch = work.mode == Mode::read;
-            entry.holding = bits(Holding::exclusive);
-            entry.nodes = bit(work.node);
-            give(work.node, page, 1,
-                 wire::grant_writable | (had_copy ? wire::grant_upgrade : wire::grant_data) |
-                     (watch && data ? unsigned{wire::grant_migratory} : 0U),
-                 had_copy ? nullptr : data, now);
-        } else {
-            const bool home_lacks_it = !(entry.nodes & bit(home_node));
-            entry.holding = bits(Holding::shared);
-            entry.nodes = (entry.nodes | bit(home_node) | bit(work.node)) & 0xffff'ffffU;
-            if (home_lacks_it && work.node != home_node)
-                note(replica_.grant(port_, page, 1, wire::grant_data, data, now));
-            give(work.node, page, 1, wire::grant_data, data, now);
-        }
-        forget(work);
-    }
+                std::uint64_t now);
 
     void forget(const Work& work) {
         if (work.gather) --gathers_[work.gather - 1].outstanding;
@@ -377,23 +165,7 @@ class Home {
     }
 
     /// A page that a node read and then wrote, after another node had done the same, wanders.
-    void learn(Entry& entry, Node node) {
-        if (!config_.migratory) return;
-        if (is(entry, Holding::shared) && entry.nodes & bit(node)) {
-            const auto others =
-                static_cast<std::uint32_t>(entry.nodes) & ~bit(home_node) & ~bit(node);
-            const bool wanders = entry.written && entry.last_writer != node &&
-                                 !(others & ~bit(static_cast<Node>(entry.last_writer)));
-            if (!wanders)
-                entry.migratory = 0;
-            else if (entry.doubt)
-                entry.doubt = (entry.doubt - 1) & 3;
-            else
-                entry.migratory = 1;
-        }
-        entry.written = 1;
-        entry.last_writer = node & 31;
-    }
+    void learn(Entry& entry, Node node);
 
     // --- towards the nodes
 
@@ -444,35 +216,11 @@ class Home {
     }
 
     /// Nobody has the page: the node gets it, and its untouched neighbours with it.
-    void first_touch(Entry& entry, Page page, Node node, std::uint64_t now) {
-        begin(entry, node);
-        Page first = page;
-        Page end = page + 1;
-        if (config_.first_touch > 1) {
-            const Mapping around = port_.mapping(page);
-            const unsigned most = at_most(config_.first_touch);
-            const unsigned ahead = streams_.touch(node, page, at_most(config_.ascending_touch));
-            const Page block = page - page % most;
-            const Page limit = ahead > most ? page + ahead : block + most;
-            while (first > block && first > around.first && touch_too(first - 1, node)) --first;
-            while (end < limit && end < around.end && touch_too(end, node)) ++end;
-            streams_.touched(node, first, end);
-        }
-        replica_.counters.first_touched += end - first;
-        give(node, first, static_cast<unsigned>(end - first), wire::grant_writable, nullptr, now);
-    }
+    void first_touch(Entry& entry, Page page, Node node, std::uint64_t now);
     static unsigned at_most(std::uint32_t wanted) {
         return wanted < max_zeros / 2 ? wanted : max_zeros / 2;
     }
-    bool touch_too(Page page, Node node) {
-        if (closed(page, node)) return false;
-        Entry* entry = make(page);
-        if (!entry || entry->record) return false;
-        if (is(*entry, Holding::unknown)) resolve(*entry, page);
-        if (!is(*entry, Holding::untouched)) return false;
-        begin(*entry, node);
-        return true;
-    }
+    bool touch_too(Page page, Node node);
     /// The page's first owner. One hand-over is no evidence yet: it may be the end of the page's
     /// initialisation.
     static void begin(Entry& entry, Node node) {
@@ -489,65 +237,10 @@ class Home {
 
     /// Sends pages ahead of who goes through memory in ascending order, in one grant where they are
     /// at home. Of pages to be written only those are taken that were where the page asked for was.
-    void look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes, std::uint64_t now) {
-        const unsigned limit =
-            mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
-        unsigned used;
-        const unsigned count = streams_.observe(node, mode, page, limit < 128 ? limit : 128, used);
-        replica_.counters.prefetch_hits += used;
-        if (!count) return;
-        const Mapping around = port_.mapping(page);
-        Page run = page + 1;  // [run, each) goes in one grant
-        Page each = run;
-        for (; each < around.end && each <= page + count && !closed(each, node); ++each) {
-            Entry* entry = make(each);
-            if (!entry) return;
-            if (is(*entry, Holding::unknown)) resolve(*entry, each);
-            const bool alike = mode == Mode::read || entry->nodes == nodes;
-            if (alike && goes_at_once(*entry, each, node, mode, now) && each - run < max_run)
-                continue;
-            grant_run(run, each, node, mode, now);
-            run = each + 1;
-            const Work work = work_of(node, mode, 0, true);
-            if (!alike || entry->record || satisfied(*entry, work)) continue;
-            if (!submit(*entry, each, work, now)) return;
-        }
-        grant_run(run, each, node, mode, now);
-    }
+    void look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes, std::uint64_t now);
     /// Nobody but the home has to do anything for it.
-    bool goes_at_once(const Entry& entry, Page page, Node node, Mode mode,
-                      std::uint64_t now) const {
-        if (node == home_node || entry.record) return false;
-        if (!replica_.may_go(page, now)) return false;
-        if (is(entry, Holding::exclusive)) return entry.nodes == bit(home_node);
-        if (mode == Mode::read) return !(entry.nodes & bit(node));
-        return entry.nodes == (bit(home_node) | bit(node));
-    }
-    void grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now) {
-        if (first >= end) return;
-        const auto count = static_cast<unsigned>(end - first);
-        const bool writing = mode == Mode::write;
-        // Pages to be written are alike: all at home alone, or all shared with the node.
-        const bool upgrade = writing && is(*table_.find(first), Holding::shared);
-        replica_.give_up(port_, first, count,
-                         upgrade   ? Command::invalidate
-                         : writing ? Command::recall
-                                   : Command::downgrade);
-        for (Page page = first; page < end; ++page) {
-            Entry& entry = *table_.find(page);
-            if (writing) {
-                learn(entry, node);
-                take(entry, node);
-                continue;
-            }
-            entry.holding = bits(Holding::shared);
-            entry.nodes = (entry.nodes | bit(home_node) | bit(node)) & 0xffff'ffffU;
-        }
-        replica_.counters.prefetched += count;
-        const unsigned how = upgrade ? wire::grant_upgrade : wire::grant_data;
-        give(node, first, count, how | (writing ? unsigned{wire::grant_writable} : 0U),
-             upgrade ? nullptr : port_.buffer(), now);
-    }
+    bool goes_at_once(const Entry& entry, Page page, Node node, Mode mode, std::uint64_t now) const;
+    void grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now);
 
     // --- the directory's own
 
@@ -590,22 +283,7 @@ class Home {
     }
 
     /// Asks for further pages of a gather, as many as may be on their way.
-    void advance(Gather& gather, unsigned slot, std::uint64_t now) {
-        while (gather.outstanding < Shape::gather_window) {
-            Page page = gather.cursor;
-            Entry* entry = table_.next(page, gather.last);
-            gather.cursor = entry ? page + 1 : gather.last + 1;
-            if (!entry) break;
-            const bool busy = entry->record && records_.at(entry->record).active;
-            if (!busy && at_home(*entry, gather.mode)) continue;
-            ++gather.outstanding;
-            const Work work = work_of(home_node, gather.mode, slot + 1, false);
-            if (!submit(*entry, page, work, now)) return;
-        }
-        if (gather.cursor <= gather.last || gather.outstanding) return;
-        gather.announced = true;
-        port_.gathered(gather.token);
-    }
+    void advance(Gather& gather, unsigned slot, std::uint64_t now);
     static bool at_home(const Entry& entry, Mode mode) {
         if (is(entry, Holding::unknown) || is(entry, Holding::untouched)) return true;
         return mode == Mode::read ? entry.nodes & bit(home_node) : entry.nodes == bit(home_node);
@@ -648,3 +326,7 @@ class Home {
 };
 
 }  // namespace holon::ssi::dsm
+
+#include "ssi/dsm/home_ahead.h"
+#include "ssi/dsm/home_ranges.h"
+#include "ssi/dsm/home_serve.h"
