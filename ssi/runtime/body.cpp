@@ -13,6 +13,7 @@
 #include "ssi/runtime/recall.h"
 #include "ssi/runtime/signal_frame.h"
 #include "ssi/runtime/signals.h"
+#include "ssi/syscalls/table.h"
 
 #include <linux/prctl.h>
 
@@ -184,6 +185,10 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
         default:
             break;
     }
+    const syscalls::Call* row = syscalls::find(static_cast<std::uint64_t>(call.number));
+    if (!row) return -sys::e_nosys;
+    if (row->what == syscalls::Class::refuse && row->answer != syscalls::Answer::pin)
+        return -static_cast<long>(row->answer);
     if (local_call(call, result) || carried_call(thread, call, result)) return result;
     return ask_deputy(thread, call, 0, nullptr, 0).result;
 }

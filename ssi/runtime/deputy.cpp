@@ -99,7 +99,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         default:
             break;
     }
-    if (needs_home(args)) recall_all("shared-memory");
+    if (needs_home(args)) recall_all(pin_reason(args));
     // Whatever it is, the body makes it again, at home.
     if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0) return {restart, 0};
     if (address_space_call(args, result)) return {result, 0};

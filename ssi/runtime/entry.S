@@ -2,6 +2,10 @@
    Where the kernel, the daemon's loader and signals enter the runtime, and where it leaves for the program.
    Offsets into struct Thread (thread.h) are checked there by static_assert. */
 
+/* layout::range_begin >> 32 and layout::range_end; home.cpp asserts them. */
+#define RANGE_UPPER 0x7e80
+#define NOTIFIED_PAGE 0x7e8100000000
+
 #define THREAD_STACK_TOP 8
 
         .section .ssi.header, "a"
@@ -52,7 +56,7 @@ ssi_home_trap:
         je 1f
         mov 168(%rdx), %rax             /* UContext::rip */
         shr $32, %rax
-        cmp $0x7e80, %eax               /* a kick for a deputy: it is on that stack already */
+        cmp $RANGE_UPPER, %eax               /* a kick for a deputy: it is on that stack already */
         je 1f
         mov %gs:THREAD_STACK_TOP, %rsp
 1:      and $-64, %rsp
@@ -139,7 +143,7 @@ ssi_interruptible_abort:
 ssi_home_signal:
         mov 168(%rdx), %rax             /* UContext::rip */
         shr $32, %rax
-        cmp $0x7e80, %eax
+        cmp $RANGE_UPPER, %eax
         je 1f
         lea ssi_handlers(%rip), %rax
         movslq %edi, %rcx
@@ -164,7 +168,7 @@ ssi_notified:
         mov 24(%r11), %r10
         mov 32(%r11), %r8
         mov 40(%r11), %r9
-        movabs $0x600100000000, %rcx
+        movabs $NOTIFIED_PAGE, %rcx
         jmp *%rcx
 
         .section .note.GNU-stack,"",@progbits

@@ -38,6 +38,15 @@ constexpr long trapped[] = {
     __NR_mlock2,
     __NR_sched_getaffinity,
     __NR_sched_setaffinity,
+    // What pins (ssi/syscalls): the threads come home first.
+    __NR_modify_ldt,
+    __NR_iopl,
+    __NR_ioperm,
+    __NR_io_setup,
+    __NR_unshare,
+    __NR_setns,
+    __NR_seccomp,
+    __NR_userfaultfd,
 };
 
 /// Operations of futexes in which the kernel writes to the word; it cannot wait for a page that is

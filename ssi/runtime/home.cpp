@@ -15,6 +15,8 @@ namespace holon::ssi {
 namespace {
 
 constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
+static_assert(layout::range_begin >> 32 == 0x7e80 && layout::range_end == 0x7e81'0000'0000,
+              "entry.S and ssi/inject/loader.S have them as constants");
 constexpr int si_queue = -1;
 constexpr long arch_get_fs = 0x1003;
 
@@ -69,7 +71,7 @@ long signal_mask(const CallArgs& call, sys::UContext* context) {
 long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
     long result = 0;
     if (needs_home(call)) {
-        recall_all("shared-memory");
+        recall_all(pin_reason(call));
         wait_for_all();
         disarm();
     }

@@ -8,9 +8,10 @@
 //
 // The range is exactly the addresses whose upper 32 bits are 0x7e80, so that a seccomp filter tells
 // it from the rest with one comparison of the instruction pointer's upper word. Nothing that Linux,
-// glibc, Go or the JVM place by default lies there (PIE 0x55…–0x56…, mmap and stack within 2^40 below
-// 0x7fff…, Go arenas 0xc0…). AddressSanitizer has its heap at 0x6000… (0x5000… since LLVM 17), and
-// ThreadSanitizer lets nothing be mapped outside its application ranges, of which this is in one.
+// glibc, Go or the JVM place by default lies there (PIE 0x55…–0x56…, mmap and stack within 2^40
+// below 0x7fff…, Go arenas 0xc0…). AddressSanitizer has its heap at 0x6000… (0x5000… since LLVM
+// 17), and ThreadSanitizer lets nothing be mapped outside its application ranges, of which this is
+// in one.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 #include "ssi/runtime/lock.h"
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/space.h"
+#include "ssi/syscalls/table.h"
 
 namespace holon::ssi {
 namespace {
@@ -45,11 +46,16 @@ bool needs_home(const CallArgs& call) {
             const bool file = (call.a[3] & sys::map_anonymous) == 0;
             return shared && !(file && (call.a[2] & sys::prot_write) == 0);
         }
-        case __NR_shmat:
-            return true;
-        default:
-            return false;
+        default: {
+            const syscalls::Call* row = syscalls::find(static_cast<std::uint64_t>(call.number));
+            return row && row->answer == syscalls::Answer::pin;
+        }
     }
+}
+
+const char* pin_reason(const CallArgs& call) {
+    const syscalls::Call* row = syscalls::find(static_cast<std::uint64_t>(call.number));
+    return call.number == __NR_mmap || !row ? "shared-memory" : row->name;
 }
 
 void recall_all(const char* reason) {

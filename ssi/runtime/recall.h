@@ -10,8 +10,12 @@
 
 namespace holon::ssi {
 
-/// The call cannot be right while threads are away: memory shared for writing with other processes.
+/// The call cannot be right while threads are away: memory shared for writing with other processes,
+/// and what the table (ssi/syscalls) says pins.
 bool needs_home(const CallArgs& call);
+
+/// Why, as `ssi ps` shows it: the call's name, or shared-memory.
+const char* pin_reason(const CallArgs& call);
 
 /// No thread leaves home any more, and all that are away are asked to come. `reason` is what `ssi
 /// ps` shows. Any thread of the home process, under no lock.
