@@ -32,6 +32,13 @@ while [[ $# -gt 0 ]]; do
 done
 
 declare -A pinned=([shared_fork]="memory shared between processes")
+# What docs/ssi.md says is different. A program that no longer differs must leave the list.
+declare -A different=(
+    [ids]="the agent is a thread of the process in /proc/PID/task"
+    [proc_self]="the agent is counted in /proc/PID/status"
+    [map_file]="a private writable mapping reads as zeros beyond the end of its file"
+    [map_populate]="mlock is refused: pages may be elsewhere"
+)
 # Four threads of which each round needs all four at once do not overlap on fewer cores, but when they wait for pages.
 declare -A few_overlap=([iriw]=1 [wrc]=1)
 
@@ -87,7 +94,9 @@ compare() {
     outcome "$work/spread" "$cluster" run 0 ssi run --spread "$programs/$name"
     local took=$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000))
     if [[ $(bodies) -gt $before ]]; then away+=("$name"); else home+=("$name"); fi
-    if cmp -s "$work/native" "$work/spread"; then
+    if [[ -n ${different[$name]-} ]]; then
+        check "$name still differs: ${different[$name]}" test ! "$(cmp -s "$work/native" "$work/spread" && echo same)"
+    elif cmp -s "$work/native" "$work/spread"; then
         pass "$name ($took ms)"
     else
         fail "$name ($took ms)" "$(diff "$work/native" "$work/spread" | head -8)"$'\n'"$(head -3 "$work/spread.err")"
