@@ -40,7 +40,7 @@ struct Kernel {
     std::vector<std::string> log;  ///< page operations, as "install 5", "drop 5"…
     std::map<Node, std::deque<Packet>> out;
     std::set<std::uint64_t> gathered;
-    std::vector<std::byte> buffer = std::vector<std::byte>(max_run * page_size);
+    std::vector<std::byte> buffer;
     std::set<void*> blocks;
     std::size_t block_limit = 1 << 16;
     unsigned home_questions = 0;
@@ -99,7 +99,10 @@ struct Port {
         kernel->note("drop", page);
     }
     void wake(Page page) { kernel->note("wake", page); }
-    std::byte* buffer() { return kernel->buffer.data(); }
+    std::byte* buffer() {
+        kernel->buffer.resize(max_run * page_size);
+        return kernel->buffer.data();
+    }
     void send(Node node, const wire::Frame& frame, const std::byte* data) {
         Packet packet{frame, {}};
         if (data) packet.payload.assign(data, data + frame.length);
