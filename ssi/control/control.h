@@ -27,7 +27,8 @@ enum class ControlType : std::uint32_t {
     counters = 5,      ///< value = threads away from home now; no reply
                        // daemon → home runtime
     welcome =
-        16,  ///< value = number of nodes, node_cpus[] filled; descriptor: /dev/userfaultfd opened
+        16,  ///< value = number of nodes, node_cpus[] filled, node = a bit for each that is up;
+             ///< descriptor: /dev/userfaultfd opened
     body_started =
         17,  ///< node; descriptor: connected TCP socket, the page link to the body process's agent
     channel_opened =

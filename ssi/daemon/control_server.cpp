@@ -127,10 +127,11 @@ bool ControlServer::welcome(Client& client) {
     if (!userfaultfd.valid()) throw Error("/dev/userfaultfd: {}", errno_text());
     ControlMessage message{};
     message.type = ControlType::welcome;
-    // A node that is down counts, without CPUs: numbers of nodes do not change.
+    // A node that is down counts: numbers of nodes and CPUs do not change.
     for (const MemberInfo& member : members_.list()) {
         message.value = std::max<std::uint64_t>(message.value, member.number + 1);
-        if (member.up) message.node_cpus[member.number] = member.cpus;
+        message.node_cpus[member.number] = member.cpus;
+        if (member.up) message.node |= 1U << member.number;
     }
     client.greeted = true;
     return reply(client.socket.get(), message, userfaultfd.get());

@@ -55,12 +55,23 @@ void serve_member(const Node& node, Members& members, Peers& peers, Connection c
     }
 }
 
+// At their numbers.
+std::vector<inject::NodeCpus> cpus_of(const std::vector<MemberInfo>& members) {
+    std::vector<inject::NodeCpus> nodes;
+    for (const MemberInfo& member : members) {
+        if (nodes.size() <= member.number) nodes.resize(member.number + 1);
+        nodes[member.number] = {member.cpus, member.up};
+    }
+    return nodes;
+}
+
 }  // namespace
 
 void run_first_node(Node& node, Keeper keeper) {
     Members members(node.name, node.listen.text(), node.cpus, node.runtime.digest, node.machine);
     const Digest runtime = node.runtime.digest;
-    inject::Injector injector(std::move(node.runtime), control_address(node.partition));
+    inject::Injector injector(std::move(node.runtime), control_address(node.partition),
+                              {inject::usable_cpus(), [&] { return cpus_of(members.list()); }});
     for (Kept& kept : keeper.take()) {
         spdlog::info("programs of an earlier ssid are served again");
         injector.serve(std::move(kept.listener), kept.flags, kept.owner);

@@ -77,6 +77,8 @@ std::vector<sock_filter> make_filter(bool threads) {
         equal(SYS_clone, threads ? To::clone : To::allow),
         equal(SYS_execve, To::from_runtime),
         equal(SYS_execveat, To::from_runtime),
+        equal(SYS_sched_getaffinity, threads ? To::from_runtime : To::allow),
+        equal(SYS_sched_setaffinity, threads ? To::from_runtime : To::allow),
         equal(SYS_clone3, To::absent),
         equal(SYS_rseq, To::absent),
         equal(SYS_rt_sigaction, To::action),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The seccomp filter that `ssi run` lays on a program and everything it starts: exec and the first
-// thread of a process are told to the daemon, what the engine cannot carry does not exist, all else
-// is allowed without being looked at (the kernel keeps such calls in a bitmap: no cost).
+// The seccomp filter that `ssi run` lays on a program and everything it starts: exec, the first
+// thread of a process and the CPUs it asks for are told to the daemon, what the engine cannot carry
+// does not exist, all else is allowed without being looked at (the kernel keeps such calls in a
+// bitmap: no cost).
 #pragma once
 
 #include <linux/filter.h>

@@ -70,8 +70,10 @@ struct Injector::Notification {
     bool x86_64;
 };
 
-Injector::Injector(RuntimeFile runtime, std::string control_address)
-    : runtime_(std::move(runtime)), control_address_(std::move(control_address)) {
+Injector::Injector(RuntimeFile runtime, std::string control_address, Cpus cpus)
+    : runtime_(std::move(runtime)),
+      control_address_(std::move(control_address)),
+      affinity_(std::move(cpus)) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     seccomp_notif_sizes sizes{};
@@ -97,6 +99,8 @@ void Injector::serve(os::Fd fd, std::uint32_t flags, uid_t owner) {
     parameters.abi = runtime_abi;
     parameters.flags = flags;
     parameters.daemon_uid = ::getuid();
+    parameters.cpus = affinity_.kernel();
+    parameters.cpu_count = affinity_.home_count();
     control_address_.copy(parameters.control, sizeof parameters.control - 1);
     // The kernel hands the CPU over to the program at the answer; older ones do without.
     ::ioctl(fd.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);
@@ -184,8 +188,16 @@ void Injector::serve_call(Listener& listener) {
     const Notification call{raw->id, static_cast<pid_t>(raw->pid),
                             static_cast<std::uint64_t>(raw->data.nr),
                             raw->data.arch == AUDIT_ARCH_X86_64};
+    const bool sets = call.number == SYS_sched_setaffinity;
     if (call.x86_64 && call.number == SYS_clone)
         serve_clone(listener, call);
+    else if (call.x86_64 && (sets || call.number == SYS_sched_getaffinity))
+        affinity_.serve({listener.fd.get(),
+                         call.id,
+                         call.task,
+                         sets,
+                         {raw->data.args[0], raw->data.args[1], raw->data.args[2],
+                          raw->data.args[3], raw->data.args[4]}});
     else
         serve_exec(listener, call);
 }
@@ -207,6 +219,7 @@ void Injector::serve_exec(Listener& listener, const Notification& call) {
     }
     const char* reason = inject(listener, tracee);
     const pid_t process = tracee.id();
+    affinity_.executed(process);
     tracee.let_go();
     if (reason == nullptr)
         ++counters_.execs;

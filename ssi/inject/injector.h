@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "plugins/os/fd.h"
+#include "ssi/inject/affinity.h"
 #include "ssi/inject/blob.h"
 #include "ssi/inject/runtime_file.h"
 
@@ -45,7 +46,7 @@ bool is_listener(int fd);
 // keeps its own programs waiting. Lives as long as the daemon.
 class Injector {
   public:
-    Injector(RuntimeFile runtime, std::string control_address);
+    Injector(RuntimeFile runtime, std::string control_address, Cpus cpus);
     ~Injector();
     Injector(const Injector&) = delete;
     Injector& operator=(const Injector&) = delete;
@@ -77,6 +78,7 @@ class Injector {
 
     RuntimeFile runtime_;
     std::string control_address_;
+    Affinity affinity_;
     Counters counters_;
     os::Fd epoll_, wake_;
     std::size_t notification_size_ = 0;

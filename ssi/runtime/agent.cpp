@@ -3,6 +3,7 @@
 
 #include <linux/userfaultfd.h>
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/body_space.h"
 #include "ssi/runtime/clock.h"
@@ -115,6 +116,7 @@ std::int16_t interest(const Link& link) {
 
 [[noreturn]] void run_home(void* argument) {
     adopt(static_cast<Thread*>(argument));
+    affinity::unbind_agent();
     for (;;) {
         PollFd polled[max_nodes + 2] = {{process.userfault, poll_in, 0}, {wake_event, poll_in, 0}};
         unsigned node_of[max_nodes + 2];

@@ -3,6 +3,7 @@
 // The body process: an address space on another node that holds nothing but the runtime's range and
 // copies of the program's mappings, and the bodies, its threads. Their system calls do not reach
 // this kernel (Syscall User Dispatch) but this file, and from here the deputy at home.
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/agent.h"
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/calls.h"
@@ -216,6 +217,7 @@ void begin_body(void* argument) {
     thread->tid = state.tid;
     thread->mask = state.context.sigmask & ~sigsys_bit;
     thread->cpu = state.cpu;
+    affinity::bind_body(thread);
     thread->clear_tid = state.clear_tid;
     thread->robust_list = state.robust_list;
 
@@ -266,6 +268,7 @@ long start_body_thread(int channel, std::uint32_t number) {
     thread->number = number;
     thread->node = process.node;
     thread->recalled = sent_home_early(number) ? 1 : 0;
+    affinity::recall_binding(thread);
     const long tid =
         ssi_clone_thread(sys::clone_vm | sys::clone_fs | sys::clone_files | sys::clone_sighand |
                              sys::clone_thread | sys::clone_sysvsem,

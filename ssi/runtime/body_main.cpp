@@ -3,6 +3,7 @@
 // How a body process begins, and how its address space follows the home's.
 #include <initializer_list>
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/agent.h"
 #include "ssi/runtime/arena.h"
 #include "ssi/runtime/body_calls.h"
@@ -130,6 +131,20 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
     }
     if (frame.type == wire::Type::recall_thread) {
         send_home(static_cast<std::uint32_t>(frame.a));
+        return;
+    }
+    if (frame.type == wire::Type::cpus) {
+        if (frame.b > CpuMask::capacity || frame.a > CpuMask::capacity)
+            die("the home named impossible CPUs");
+        affinity::set_local_cpus(static_cast<std::uint32_t>(frame.a),
+                                 static_cast<std::uint32_t>(frame.b));
+        return;
+    }
+    if (frame.type == wire::Type::bind_thread) {
+        KernelCpus cpus;
+        if (frame.length != sizeof cpus) die("the home sent a broken set of CPUs");
+        memcpy(&cpus, payload, sizeof cpus);
+        affinity::rebind_body(static_cast<std::uint32_t>(frame.a), cpus);
         return;
     }
     if (!sane(frame)) die("the home named an impossible range");

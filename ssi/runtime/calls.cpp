@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/space.h"
 
@@ -31,6 +32,7 @@ void begin_thread(void* argument) {
     auto* thread = static_cast<Thread*>(argument);
     adopt(thread);
     thread->tid = thread->local_tid;
+    affinity::bind_at_home(thread);
     if (thread->node != 0) deputy_main(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);
@@ -98,6 +100,8 @@ long create_thread(Thread* parent, ThreadState& state, const CallArgs& call) {
     if ((flags & sys::clone_settls) != 0) child.fs_base = static_cast<std::uint64_t>(call.a[4]);
     if ((flags & sys::clone_child_cleartid) != 0) thread->clear_tid = child_tid;
     flags &= ~(sys::clone_settls | sys::clone_child_cleartid);
+    thread->allowed = parent->allowed;
+    thread->bound = parent->bound;
     place_thread(thread);
     thread->occupied = 1;
 
@@ -107,11 +111,15 @@ long create_thread(Thread* parent, ThreadState& state, const CallArgs& call) {
     const long tid = ssi_clone_thread(flags, reinterpret_cast<void*>(thread->stack_top), parent_tid,
                                       child_tid, 0, begin_thread, thread);
     sys::call_with(__NR_rt_sigprocmask, 2, &mask_before, 0, 8);
+    // The creator may name it before it has begun.
+    std::int32_t none = 0;
+    if (!sys::failed(tid))
+        __atomic_compare_exchange_n(&thread->tid, &none, static_cast<std::int32_t>(tid), false,
+                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
     if (sys::failed(tid)) {
         unplace_thread(thread);
         __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
     }
-    (void)parent;
     return tid;
 }
 
@@ -149,12 +157,14 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
         space::thaw();
         return pid;
     }
+    const bool first = parent->tid == process.pid;
     space::forget();
     parent->tid = static_cast<std::int32_t>(sys::call(__NR_getpid));
     parent->node = 0;
     parent->clear_tid = (flags & sys::clone_child_cleartid) != 0 ? child_tid : 0;
     parent->robust_list = 0;
     adopt(parent);
+    affinity::after_fork(parent, first);
     state.context.rax = 0;
     if (stack != 0) state.context.rsp = stack;
     sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);

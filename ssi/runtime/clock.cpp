@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/clock.h"
 
+#include "ssi/control/cpu_mask.h"
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/layout.h"
@@ -48,6 +49,12 @@ void give_vdso(std::uint64_t* stack) {
             use_kernel_vdso(reinterpret_cast<const void*>(at[1]));
             at[1] = layout::vdso;
         }
+}
+
+void number_program_cpus(const std::uint16_t* numbers, std::uint32_t count) {
+    static_assert(vdso::VdsoData::max_cpus >= KernelCpus::capacity);
+    memcpy(data().cpu, numbers, count * sizeof *numbers);
+    __atomic_store_n(&data().known_cpus, count, __ATOMIC_RELEASE);
 }
 
 void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset) {

@@ -115,6 +115,7 @@ long connect_daemon() {
     if (sys::failed(descriptor)) return descriptor;
     if (welcome.value < 1 || welcome.value > max_nodes) return -sys::e_inval;
     process.nodes = static_cast<std::uint32_t>(welcome.value);
+    process.nodes_up = welcome.node;
     for (std::uint32_t i = 0; i < process.nodes; ++i) process.node_cpus[i] = welcome.node_cpus[i];
     return descriptor;
 }

@@ -6,6 +6,7 @@
 // agent when the kernel touches it.
 #include <initializer_list>
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/clock.h"
@@ -124,6 +125,9 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             return {ssi_notified(call.number, args.a), 0};
         case __NR_futex:
             return {futex_call(thread, args), 0};
+        case __NR_sched_getaffinity:
+        case __NR_sched_setaffinity:
+            return {affinity::call(thread, args, nullptr), 0};
         case __NR_close:
         case __NR_dup2:
         case __NR_dup3:
@@ -202,6 +206,7 @@ void deputy_main(Thread* thread) {
     thread->state.tid = thread->tid;
     thread->state.pid = process.pid;
     thread->state.cpu = thread->cpu;
+    affinity::describe(thread);
     thread->state.clear_tid = thread->clear_tid;
     thread->state.robust_list = thread->robust_list;
     long error = send_frame(thread->channel, wire::Type::start_thread, 0, thread->number,

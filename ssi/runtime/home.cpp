@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The home process: entry after exec, the trap of home threads, preparation.
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/filter.h"
 #include "ssi/runtime/layout.h"
@@ -118,6 +119,9 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
         case __NR_dup3:
         case __NR_close_range:
             return descriptor_call(thread, call);
+        case __NR_sched_getaffinity:
+        case __NR_sched_setaffinity:
+            return affinity::call(thread, call, context);
         case __NR_exit:
             thread_exit(thread, call.a[0]);
             return 0;
@@ -147,6 +151,9 @@ long plain_call(const CallArgs& call, sys::UContext* context) {
             // The child must not return through this frame: it needs a block and a stack of the
             // runtime's.
             return prepare_process(context) ? home_call(self(), call, context) : -sys::e_nomem;
+        case __NR_sched_getaffinity:
+        case __NR_sched_setaffinity:
+            return affinity::call_of_daemon(call);
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
                              call.a[5]);
@@ -190,6 +197,7 @@ bool prepare_process(sys::UContext* context) {
     process.threads_on[0] = 1;
     process.live_threads = 1;
     process.next_number = 1;
+    affinity::begin(main);
     context->sigmask &= ~sigsys_bit;
     if (!install_filter()) return false;
     ssi_prepared = 1;
@@ -210,6 +218,7 @@ std::uint64_t injected_main(const Injection* injection, std::uint64_t* stack) {
     catch_sigsys();
     map_notified_page();
     give_vdso(stack);
+    affinity::number_home_cpus();
     sys::call_with(__NR_madvise, mine.loader_page, mine.loader_size, sys::madv_dontneed);
     return mine.entry;
 }
@@ -221,6 +230,7 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
     if (info->code <= 0) {
         if (ssi_prepared != 0) {
+            if (!layout::in_range(context->rip)) affinity::leave_if_asked(self(), context);
             interrupted_deputy(context);
             return;
         }

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "ssi/control/cpu_mask.h"
+
 namespace holon::ssi {
 
 inline constexpr std::uint32_t runtime_abi = 1;
@@ -37,6 +39,9 @@ struct Parameters {
     /// Abstract address of the daemon's control socket, without the leading zero byte;
     /// zero-terminated.
     char control[96];
+    KernelCpus cpus;          ///< of this kernel, that stand for the home's CPUs
+    std::uint32_t cpu_count;  ///< how many CPUs the home has as programs see it
+    std::uint32_t reserved;
 };
 
 /// At the injected entry RDI points to this, somewhere in the loader's own code page, RSP is the

@@ -22,6 +22,7 @@ struct Process {
     std::uint32_t node, nodes;
     std::uint32_t flags;  ///< Parameters::flags
     std::uint32_t node_cpus[max_nodes];
+    std::uint32_t nodes_up;  ///< a bit for each, when the process asked
     std::uint32_t threads_on[max_nodes];
     bool body_on[max_nodes];
     std::int32_t pid;        ///< at home

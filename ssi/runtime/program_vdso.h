@@ -13,6 +13,8 @@ void give_vdso(std::uint64_t* stack);
 void map_program_vdso();
 /// The kernel's own, where it answers; null where there is none.
 void use_kernel_vdso(const void* image);
+/// The program's numbers of this kernel's CPUs 0, 1, …
+void number_program_cpus(const std::uint16_t* numbers, std::uint32_t count);
 /// From now on clocks are the program's: this kernel's plus `offset` ns, never behind a message.
 void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset);
 

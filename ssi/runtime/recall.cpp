@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/recall.h"
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/layout.h"
@@ -70,6 +71,8 @@ void recall_all(const char* reason) {
     });
 }
 
+void recall_one(Thread* thread) { ask_home(thread); }
+
 void wait_for_all() {
     for (;;) {
         const std::uint32_t seen = homecomings.now();
@@ -102,6 +105,7 @@ void come_home(Thread* thread) {
     thread->recalled = 0;
     thread->pending_signals = 0;
     homecomings.advance();
+    affinity::leave_again(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);
 }

@@ -20,6 +20,8 @@ const char* pin_reason(const CallArgs& call);
 /// No thread leaves home any more, and all that are away are asked to come. `reason` is what `ssi
 /// ps` shows. Any thread of the home process, under no lock.
 void recall_all(const char* reason);
+/// Asks one body to come home, not the calling thread's. Its process is not pinned for that.
+void recall_one(Thread* thread);
 /// Until all are home. Not in a deputy.
 void wait_for_all();
 /// All are home: their memory too, and from now on the process is one that was never armed, but for

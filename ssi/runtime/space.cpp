@@ -290,6 +290,10 @@ bool start_body(std::uint32_t node) {
         Holding holding(memory::lock());
         asked[node] = answered[node].now();
         process.body_on[node] = true;
+        std::uint64_t first = 0;
+        for (std::uint32_t i = 0; i < node; ++i) first += process.node_cpus[i];
+        const wire::Frame frame{0, wire::Type::cpus, 0, first, process.node_cpus[node], 0};
+        memory::link(node).send(frame, nullptr);
     }
     agent::wake();
     Mapping mapping;
@@ -581,6 +585,12 @@ void send_recall(std::uint32_t node, std::uint32_t number) {
     Holding holding(memory::lock());
     const wire::Frame frame{0, wire::Type::recall_thread, 0, number, 0, 0};
     memory::link(node).send(frame, nullptr);
+}
+
+void send_binding(std::uint32_t node, std::uint32_t number, const KernelCpus& cpus) {
+    Holding holding(memory::lock());
+    const wire::Frame frame{sizeof cpus, wire::Type::bind_thread, 0, number, 0, 0};
+    memory::link(node).send(frame, &cpus);
 }
 
 void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal) {

@@ -56,6 +56,8 @@ void disarm();
 
 /// Asks the body of thread `number` on `node` to come home.
 void send_recall(std::uint32_t node, std::uint32_t number);
+/// Tells the node of thread `number` which of its CPUs the thread may use.
+void send_binding(std::uint32_t node, std::uint32_t number, const KernelCpus& cpus);
 /// Passes a signal to the body of thread `number` on `node`, which is interrupted.
 void send_signal(std::uint32_t node, std::uint32_t number, const PendingSignal& signal);
 

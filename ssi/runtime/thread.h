@@ -3,6 +3,7 @@
 // One thread of the program as the runtime knows it, on either side, and what of it travels.
 #pragma once
 
+#include "ssi/control/cpu_mask.h"
 #include "ssi/runtime/sys.h"
 
 namespace holon::ssi {
@@ -19,6 +20,7 @@ struct ThreadState {
     std::int32_t tid;  ///< its number at home: the only one the program ever sees
     std::uint32_t cpu;
     std::uint32_t fp_size;  ///< bytes used of fp, 0: initial floating-point state
+    KernelCpus cpus;        ///< CPUs of the node it is going to that it may use, by their place
     alignas(64) std::uint8_t fp[16384 - 512];
 };
 
@@ -60,6 +62,11 @@ struct Thread {
         signals[signal_slots];  ///< a ring; taken from `signals_taken`, put at `signals_put`
     std::uint32_t signals_put, signals_taken;
     std::uint32_t recalled;  ///< to come home (deputy), to go home (body)
+    CpuMask allowed;         ///< at home: the virtual CPUs it may use; under thread_lock
+    std::uint32_t bound;     ///< at home: its kernel does not let it use all of the home's CPUs
+    std::uint32_t leaving;   ///< at home: must be on another node
+    KernelCpus binding;      ///< body: what came for it since it started, if `rebound`
+    std::uint32_t rebound;
     ThreadState state;
     std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
 
@@ -81,6 +88,8 @@ Thread* new_thread();
 void for_each_thread(void (*visit)(Thread*));
 /// The thread with that channel number, or nullptr.
 Thread* find_thread(std::uint32_t number);
+/// The thread of the program's with that number at home, or nullptr.
+Thread* find_thread_by_tid(std::int32_t tid);
 /// Makes `thread` the calling thread's: GS, set_tid_address(&occupied), alternate stack (bodies).
 void adopt(Thread* thread);
 /// Ends the calling thread, whose block becomes free when the kernel has let go of it.

@@ -75,7 +75,7 @@ inline std::uint64_t monotonic_now(const VdsoData& data) {
 
 /// The program's number of the CPU this thread is on, and of its node; either may be null.
 inline int read_cpu(const VdsoData& data, unsigned* cpu, unsigned* node) {
-    if (__atomic_load_n(&data.adjusted, __ATOMIC_ACQUIRE) == 0)
+    if (__atomic_load_n(&data.adjusted, __ATOMIC_ACQUIRE) == 0 && data.known_cpus == 0)
         return data.getcpu != nullptr ? data.getcpu(cpu, node, nullptr)
                                       : int(system_call(309, long(cpu), long(node)));
     unsigned local = 0;

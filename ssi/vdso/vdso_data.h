@@ -59,8 +59,8 @@ struct VdsoData {
     int (*forward)(int clock, Timespec* time);
 
     std::uint32_t
-        adjusted;  ///< 0: clocks and CPU numbers are this kernel's, none of what follows is read
-    std::uint32_t node;        ///< number of this node
+        adjusted;        ///< 0: clocks are this kernel's; with known_cpus 0 its CPU numbers, too
+    std::uint32_t node;  ///< number of this node
     std::uint32_t first_cpu;   ///< the program's number of this node's first CPU
     std::uint32_t known_cpus;  ///< entries used in `cpu`
 

@@ -65,6 +65,18 @@ TEST(Filter, ExecIsToldOf) {
     EXPECT_EQ(action_of(SYS_execveat), SECCOMP_RET_USER_NOTIF);
 }
 
+TEST(Filter, TheCpusAskedForAreToldOf) {
+    for (int number : {SYS_sched_getaffinity, SYS_sched_setaffinity}) {
+        EXPECT_EQ(action_of(number), SECCOMP_RET_USER_NOTIF);
+        EXPECT_EQ(action_of(number, 0, runtime_code), SECCOMP_RET_ALLOW);
+    }
+}
+
+TEST(Filter, WhatNeverLeavesHomeHasTheCpusOfHome) {
+    for (int number : {SYS_sched_getaffinity, SYS_sched_setaffinity})
+        EXPECT_EQ(action_of(number, 0, program_code, false), SECCOMP_RET_ALLOW);
+}
+
 TEST(Filter, ExecOf32BitProgramsIsToldOf) {
     for (int number : {11, 358})
         EXPECT_EQ(ask(make_filter(true), {number, AUDIT_ARCH_I386, 0x8048000, {}}).action,
