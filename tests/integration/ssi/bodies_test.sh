@@ -8,14 +8,15 @@ up
 
 check "a body process answers over its link and its channels" home ssi-test-client body 1 12
 check "a program of an unprivileged user has one" as_nobody ssi-test-client body 1 3
-check "its processes end with the program" within 10 eval '! pgrep -f "^ssi-body 1"'
+check "its processes end with the program" within 10 eval '! pgrep -u $nobody -f "^ssi-body 1"'
 check "a node that is not there has none" fails_with 'node 5 is not up' home ssi-test-client body 5
 check "the first node has none" fails_with 'node 0 is not up' home ssi-test-client body 0
 
 hold() {
+    rm -f "$work/held"
     as_nobody ssi-test-client hold 1 >"$work/held" 2>&1 &
     within 10 grep -q held "$work/held" || cat "$work/held"
-    body=$(pgrep -f '^ssi-body 1')
+    body=$(pgrep -nu $nobody -f '^ssi-body 1')
 }
 hold
 status=$(<"/proc/$body/status")
