@@ -33,7 +33,8 @@ shows "srun says when the VMs are ready" 'ready after [0-9.]+ s' "$(cat "$work/e
 
 alice tee greet.sh >/dev/null <<'STEP'
 if [ $HOLON_VM_ID = 0 ]; then
-    for vm in 1 2; do nc -l -p 700$vm; done
+    mkfifo /tmp/open # never at its end: nc would tell the sender so, who may then end before it has sent
+    for vm in 1 2; do nc -l -p 700$vm <>/tmp/open; done
 else
     until echo "greetings from $(hostname)" | nc -w 10 vm0 700$HOLON_VM_ID 2>/dev/null; do sleep 0.5; done
 fi
