@@ -8,6 +8,7 @@
 #include "ssi/runtime/body_space.h"
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/policy.h"
 #include "ssi/runtime/space.h"
@@ -69,7 +70,7 @@ void take_frames_at_home(unsigned node) {
         if (answered_ping(link, *frame)) continue;
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
-        else
+        else if (!cpu_time::heard(node, *frame, payload_of(frame)))
             memory::check(memory::home().receive(node, *frame, payload_of(frame), now));
     }
     if (error != 0) die("what came from another node is no frame");

@@ -9,6 +9,7 @@
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/clock.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/recall.h"
@@ -190,7 +191,9 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
     if (!row) return -sys::e_nosys;
     if (row->what == syscalls::Class::refuse && row->answer != syscalls::Answer::pin)
         return -static_cast<long>(row->answer);
-    if (local_call(call, result) || carried_call(thread, call, result)) return result;
+    if (cpu_time::body_call(thread, call, result) || local_call(call, result) ||
+        carried_call(thread, call, result))
+        return result;
     return ask_deputy(thread, call, 0, nullptr, 0).result;
 }
 
@@ -218,6 +221,7 @@ void begin_body(void* argument) {
     thread->mask = state.context.sigmask & ~sigsys_bit;
     thread->cpu = state.cpu;
     affinity::bind_body(thread);
+    cpu_time::arrive(thread, state.used + cpu_time::of_thread(thread));
     thread->clear_tid = state.clear_tid;
     thread->robust_list = state.robust_list;
 

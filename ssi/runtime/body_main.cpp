@@ -8,7 +8,9 @@
 #include "ssi/runtime/arena.h"
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/body_space.h"
+#include "ssi/runtime/calls.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/file_identity.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/maps.h"
@@ -78,12 +80,14 @@ void catch_traps() {
     sys::call_with(__NR_prctl, 15, "ssi-body");  // PR_SET_NAME
     clear_address_space();
     map_program_vdso();
+    map_notified_page();
     catch_traps();
     process.control = hide_descriptor(body_control_fd);
     if (const long error = memory::open(body_userfaultfd_fd); error != 0)
         die("userfaultfd is refused", error);
     if (!memory::link(0).open(hide_descriptor(body_link_fd))) die("no memory");
     adjust_clocks(process.node, 0, 0);
+    cpu_time::serve_vdso();
     agent::run_body();
 }
 
@@ -138,6 +142,10 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
             die("the home named impossible CPUs");
         affinity::set_local_cpus(static_cast<std::uint32_t>(frame.a),
                                  static_cast<std::uint32_t>(frame.b));
+        return;
+    }
+    if (frame.type == wire::Type::ask_cpu_time) {
+        cpu_time::answer(frame);
         return;
     }
     if (frame.type == wire::Type::bind_thread) {

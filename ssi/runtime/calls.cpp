@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "ssi/runtime/affinity.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/space.h"
 
@@ -165,6 +166,7 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     parent->robust_list = 0;
     adopt(parent);
     affinity::after_fork(parent, first);
+    cpu_time::forget(parent);
     state.context.rax = 0;
     if (stack != 0) state.context.rsp = stack;
     sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);

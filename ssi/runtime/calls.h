@@ -46,6 +46,10 @@ long copy_out(std::uint64_t to, const void* from, std::size_t size);
 /// comes home.
 [[noreturn]] void deputy_main(Thread* thread);
 
+/// Maps the page with `syscall; ret` outside the runtime's range, where calls are the program's own
+/// (entry.S, ssi_notified).
+void map_notified_page();
+
 /// First second thread of a plain process: prepares it (see process.h). False: it stays plain.
 bool prepare_process(sys::UContext* context);
 

@@ -11,6 +11,7 @@
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/policy.h"
@@ -103,7 +104,8 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
     if (needs_home(args)) recall_all(pin_reason(args));
     // Whatever it is, the body makes it again, at home.
     if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0) return {restart, 0};
-    if (address_space_call(args, result)) return {result, 0};
+    if (address_space_call(args, result) || cpu_time::call(thread, args, result))
+        return {result, 0};
     if (starts_something(call.number)) {
         take_state(thread, extra, extra_size);
         auto& state = thread->state;
@@ -207,6 +209,7 @@ void deputy_main(Thread* thread) {
     thread->state.pid = process.pid;
     thread->state.cpu = thread->cpu;
     affinity::describe(thread);
+    thread->state.used = cpu_time::of_thread(thread);
     thread->state.clear_tid = thread->clear_tid;
     thread->state.robust_list = thread->robust_list;
     long error = send_frame(thread->channel, wire::Type::start_thread, 0, thread->number,

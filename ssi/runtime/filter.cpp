@@ -38,6 +38,8 @@ constexpr long trapped[] = {
     __NR_mlock2,
     __NR_sched_getaffinity,
     __NR_sched_setaffinity,
+    __NR_getrusage,
+    __NR_times,
     // What pins (ssi/syscalls): the threads come home first.
     __NR_modify_ldt,
     __NR_iopl,
@@ -61,7 +63,7 @@ constexpr std::uint32_t high_descriptor = 512;
 constexpr std::uint32_t probe = 0x6000;
 
 /// Where a test leads: places later in the program.
-enum Place : std::uint8_t { next, futex, first_argument, second_argument, caller, places };
+enum Place : std::uint8_t { next, futex, clock, first_argument, second_argument, caller, places };
 
 /// The program under construction. Jumps name places; a place is where its first step is.
 class Program {
@@ -109,6 +111,7 @@ bool install_filter() {
     program.load(offsetof(seccomp_data, nr));
     for (const long number : trapped) program.equal(static_cast<std::uint32_t>(number), caller);
     program.equal(__NR_futex, futex);
+    program.equal(__NR_clock_gettime, clock);
     program.equal(__NR_close, first_argument);
     program.equal(__NR_dup2, second_argument);
     program.equal(__NR_dup3, second_argument);
@@ -120,6 +123,14 @@ bool install_filter() {
     program.load(offsetof(seccomp_data, args) + 8);
     program.mask(futex_operation);
     for (const std::uint32_t operation : writing_futex) program.equal(operation, caller);
+    program.give(SECCOMP_RET_ALLOW);
+
+    // CPU time: of the process, of the thread, and by a process's or thread's number.
+    program.here(clock);
+    program.load(offsetof(seccomp_data, args));
+    program.equal(2, caller);
+    program.equal(3, caller);
+    program.at_least(1U << 31, caller);
     program.give(SECCOMP_RET_ALLOW);
 
     program.here(first_argument);

@@ -3,6 +3,7 @@
 // The home process: entry after exec, the trap of home threads, preparation.
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/filter.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/parameters.h"
@@ -27,19 +28,6 @@ void catch_sigsys() {
         sys::sa_siginfo | sys::sa_onstack | sys::sa_restorer | sys::sa_restart,
         reinterpret_cast<std::uint64_t>(&ssi_restorer), ~0UL};
     sys::call_with(__NR_rt_sigaction, sys::sig_sys, &action, 0, 8);
-}
-
-/// `syscall; ret` where the filters see it (entry.S, ssi_notified).
-void map_notified_page() {
-    auto* page = reinterpret_cast<std::uint8_t*>(layout::range_end);
-    const long got =
-        sys::call_with(__NR_mmap, page, layout::page_size, sys::prot_read | sys::prot_write,
-                       sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
-    if (sys::failed(got)) return;
-    page[0] = 0x0f;
-    page[1] = 0x05;
-    page[2] = 0xc3;
-    sys::call_with(__NR_mprotect, page, layout::page_size, sys::prot_read | sys::prot_exec);
 }
 
 void thread_exit(Thread* thread, long status) {
@@ -76,7 +64,7 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
         wait_for_all();
         disarm();
     }
-    if (address_space_call(call, result)) return result;
+    if (address_space_call(call, result) || cpu_time::call(thread, call, result)) return result;
     switch (call.number) {
         case __NR_rt_sigprocmask:
             return signal_mask(call, context);
@@ -174,6 +162,18 @@ void interrupted_deputy(sys::UContext* context) {
 }
 
 }  // namespace
+
+void map_notified_page() {
+    auto* page = reinterpret_cast<std::uint8_t*>(layout::range_end);
+    const long got =
+        sys::call_with(__NR_mmap, page, layout::page_size, sys::prot_read | sys::prot_write,
+                       sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
+    if (sys::failed(got)) return;
+    page[0] = 0x0f;
+    page[1] = 0x05;
+    page[2] = 0xc3;
+    sys::call_with(__NR_mprotect, page, layout::page_size, sys::prot_read | sys::prot_exec);
+}
 
 bool prepare_process(sys::UContext* context) {
     process.home = true;

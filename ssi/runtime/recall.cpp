@@ -4,6 +4,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/lock.h"
 #include "ssi/runtime/process.h"
@@ -105,6 +106,7 @@ void come_home(Thread* thread) {
     thread->recalled = 0;
     thread->pending_signals = 0;
     homecomings.advance();
+    cpu_time::arrive(thread, thread->state.used);
     affinity::leave_again(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);
@@ -144,6 +146,7 @@ void go_home_if_asked(Thread* thread, sys::UContext* context) {
     capture(state, *context);
     state.context.stack = alternate;
     sys::call_with(__NR_arch_prctl, arch_get_fs, &state.fs_base);
+    state.used = cpu_time::of_thread(thread);
     state.clear_tid = thread->clear_tid;
     state.robust_list = thread->robust_list;
     const Call call{call_come_home, {}, context->sigmask};

@@ -6,6 +6,7 @@
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/file_identity.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/maps.h"
@@ -571,11 +572,13 @@ void disarm() {
             memory::home().gather(0, dsm::page_limit - 1, dsm::Mode::write, 0, agent_clock()));
     }
     memory::gathers().wait_for(target);
+    cpu_time::collect();
     Holding holding(memory::lock());
     memory::unwatch_all();
     for (unsigned node = 1; node < process.nodes; ++node)
         if (process.body_on[node]) {
             process.body_on[node] = false;
+            cpu_time::closed(node);
             sys::call(__NR_close, memory::link(node).descriptor());
         }
     process.armed = false;

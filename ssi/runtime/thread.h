@@ -20,6 +20,7 @@ struct ThreadState {
     std::int32_t tid;  ///< its number at home: the only one the program ever sees
     std::uint32_t cpu;
     std::uint32_t fp_size;  ///< bytes used of fp, 0: initial floating-point state
+    std::uint64_t used;     ///< ns of CPU time so far, on all nodes
     KernelCpus cpus;        ///< CPUs of the node it is going to that it may use, by their place
     alignas(64) std::uint8_t fp[16384 - 512];
 };
@@ -67,6 +68,7 @@ struct Thread {
     std::uint32_t leaving;   ///< at home: must be on another node
     KernelCpus binding;      ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;
+    std::uint64_t used_elsewhere;  ///< ns of CPU time on other nodes than where it is
     ThreadState state;
     std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
 

@@ -35,10 +35,12 @@ enum class Type : std::uint16_t {
     recall_thread = 38,  ///< home → node: a = thread: its body is to come home
     ping = 39,           ///< both ways: an answer is wanted
     pong = 40,           ///< the answer
-    cpus = 39,         ///< home → node, first: a = virtual number of its first CPU, b = how many
-    bind_thread = 40,  ///< home → node: a = thread; payload: KernelCpus: those of the node's CPUs
+    cpus = 41,         ///< home → node, first: a = virtual number of its first CPU, b = how many
+    bind_thread = 42,  ///< home → node: a = thread; payload: KernelCpus: those of the node's CPUs
                        ///< that its body may use, by their place
-    done = 63,         ///< node → home: a = sequence number of what was asked, b = errno or 0
+    ask_cpu_time = 43,  ///< home → node: a = number of the question, b = a thread, or all ones
+    cpu_time = 44,      ///< node → home: a = number of the question; payload: cpu_time::Used
+    done = 63,          ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
     start_thread = 64,  ///< home → body: payload: ThreadStart
