@@ -83,7 +83,7 @@ expected prompt {[$#] $}
 send "stty size; tty\r"
 expected size {\n30 90\r}
 expected tty {\n/dev/pts/[0-9]+\r}
-send "sh -c 'trap \"echo got INT\" INT; echo it; sleep 600'\r"
+send "sh -c 'trap \"echo got INT; exit\" INT; echo it; while :; do sleep 1; done'\r"
 expected began {\nit\r}
 send "\003"
 expected trap {\ngot INT\r|\^Cgot INT\r}
