@@ -78,13 +78,11 @@ TEST(SsiDsmModel, MigratoryPagesAreCoherent) {
 }
 
 TEST(SsiDsmModel, PagesSentAheadAreCoherent) {
-    auto what = setup("sent ahead", 2, full ? 2 : 1, full ? 2 : 1);
+    auto what = setup("sent ahead", 2, full ? 2 : 1, 1);
     what.config.prefetch_reads = 2;
     what.config.prefetch_writes = 2;
     what.config.first_touch = 2;
     expect_coherence_from_both(what);
-    what.config.migratory = true;
-    if (full) expect_coherence_from_both(what);
 }
 
 TEST(SsiDsmModel, ADiscardLosesNothingButTheDiscarded) {
@@ -92,10 +90,9 @@ TEST(SsiDsmModel, ADiscardLosesNothingButTheDiscarded) {
     what.operation = RangeOperation::discard;
     what.progress = true;
     expect_coherence(what);
-    what = setup("discard, one page", full ? 2 : 1, 2, full ? 2 : 1);
+    what = setup("discard, one page", full ? 2 : 1, 2, 1);
     what.operation = RangeOperation::discard;
     what.single_page = true;
-    what.late_faults = full;
     expect_coherence_from_both(what);
 }
 
