@@ -60,6 +60,13 @@ bool answered_ping(Link& link, const wire::Frame& frame) {
     return true;
 }
 
+void take_page_frame(unsigned node, const wire::Frame& frame, std::uint64_t now) {
+    const dsm::Status status = memory::home().receive(node, frame, payload_of(&frame), now);
+    if (status == dsm::Status::ok) return;
+    trace("what came: type, a, b", static_cast<unsigned long>(frame.type), frame.a, frame.b);
+    memory::check(status);
+}
+
 void take_frames_at_home(unsigned node) {
     Link& link = memory::link(node);
     if (const long error = link.fill(); error != 0)
@@ -71,7 +78,7 @@ void take_frames_at_home(unsigned node) {
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
         else if (!cpu_time::heard(node, *frame, payload_of(frame)))
-            memory::check(memory::home().receive(node, *frame, payload_of(frame), now));
+            take_page_frame(node, *frame, now);
     }
     if (error != 0) die("what came from another node is no frame");
 }

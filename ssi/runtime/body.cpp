@@ -287,6 +287,11 @@ using namespace holon::ssi;
 
 extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context) {
     Thread* thread = self();
+    if ((signo == sys::sig_segv || signo == sys::sig_bus) &&
+        context->rip == reinterpret_cast<std::uint64_t>(ssi_copy_instruction)) {
+        context->rip = reinterpret_cast<std::uint64_t>(ssi_copy_failed);
+        return;
+    }
     if (signo == sys::sig_sys && info->code == sys_user_dispatch) {
         Call call{static_cast<std::int64_t>(context->rax),
                   {static_cast<std::int64_t>(context->rdi), static_cast<std::int64_t>(context->rsi),

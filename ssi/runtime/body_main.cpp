@@ -62,10 +62,12 @@ void clear_address_space() {
 }
 
 void catch_traps() {
+    // Not the faults of the runtime's own copies to the program's memory (ssi_copy).
+    constexpr std::uint64_t blocked = ~(1UL << (sys::sig_segv - 1) | 1UL << (sys::sig_bus - 1));
     const sys::SigAction action{
         reinterpret_cast<std::uint64_t>(&ssi_body_trap),
         sys::sa_siginfo | sys::sa_onstack | sys::sa_restorer | sys::sa_restart,
-        reinterpret_cast<std::uint64_t>(&ssi_restorer), ~0UL};
+        reinterpret_cast<std::uint64_t>(&ssi_restorer), blocked};
     for (const int signo : {sys::sig_sys, sys::sig_segv, sys::sig_bus, 8, 4, 5})
         sys::call_with(__NR_rt_sigaction, signo, &action, 0, 8);
 }

@@ -6,6 +6,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/placement.h"
+#include "ssi/runtime/process.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi {
@@ -15,18 +16,12 @@ constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
 constexpr long arch_set_fs = 0x1002;
 constexpr std::uint64_t robust_limit = 2048;  // ROBUST_LIST_LIMIT of the kernel
 
+Lock copy_lock;
+int copy_file = -1;
+
 struct Vector {
     std::uint64_t base, length;
 };
-
-/// The kernel's own view of this process copies without ever raising a signal here.
-long copy(long number, void* mine, std::uint64_t theirs, std::size_t size) {
-    const long pid = sys::call(__NR_getpid);
-    const Vector local{reinterpret_cast<std::uint64_t>(mine), size};
-    const Vector remote{theirs, size};
-    const long n = sys::call_with(number, pid, &local, 1, &remote, 1, 0);
-    return n == static_cast<long>(size) ? 0 : -sys::e_fault;
-}
 
 /// First function of every new thread of a prepared process.
 void begin_thread(void* argument) {
@@ -63,11 +58,36 @@ void unlock_dead(std::uint64_t address, std::int32_t tid) {
 }  // namespace
 
 long copy_in(void* to, std::uint64_t from, std::size_t size) {
-    return copy(__NR_process_vm_readv, to, from, size);
+    // Without a signal here where there is nothing to read. A page that is taken away meanwhile is
+    // read as it was, as if the read had been a little earlier.
+    const Vector here{reinterpret_cast<std::uint64_t>(to), size}, there{from, size};
+    const long n =
+        sys::call_with(__NR_process_vm_readv, sys::call(__NR_getpid), &here, 1, &there, 1, 0);
+    return n == static_cast<long>(size) ? 0 : -sys::e_fault;
 }
 
 long copy_out(std::uint64_t to, const void* from, std::size_t size) {
-    return copy(__NR_process_vm_writev, const_cast<void*>(from), to, size);
+    // Not process_vm_writev: it holds on to the page and writes to it when the agent may have
+    // write-protected it, sent its contents to another node and given it up (GUP does not see
+    // uffd).
+    if (!process.home) return ssi_copy(reinterpret_cast<void*>(to), from, size);
+    // At home SIGSEGV is the program's. A file's read copies as any user of that address would.
+    Holding held(copy_lock);
+    if (copy_file < 0) {
+        const long file = sys::call_with(__NR_memfd_create, "ssi", 1);  // MFD_CLOEXEC
+        if (sys::failed(file)) return -sys::e_fault;
+        copy_file = hide_descriptor(static_cast<int>(file));
+    }
+    if (sys::call_with(__NR_pwrite64, copy_file, from, size, 0) != static_cast<long>(size))
+        return -sys::e_fault;
+    std::size_t done = 0;
+    while (done < size) {
+        const long n = sys::call_with(__NR_pread64, copy_file, to + done, size - done, done);
+        if (n == -sys::e_intr) continue;
+        if (n <= 0) return -sys::e_fault;
+        done += static_cast<std::size_t>(n);
+    }
+    return 0;
 }
 
 std::uint64_t changed_mask(long how, std::uint64_t present, std::uint64_t set, long& error) {
@@ -172,6 +192,8 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     sys::call_with(__NR_arch_prctl, arch_set_fs, state.fs_base);
     resume(parent, state, state.context.stack);
 }
+
+void release_copies() { copy_lock = Lock{}; }
 
 long futex_call(Thread* thread, const CallArgs& call) {
     // fault_in_user_writeable (Linux 6.1) faults without FAULT_FLAG_ALLOW_RETRY: userfaultfd

@@ -42,6 +42,9 @@ long descriptor_call(Thread* thread, const CallArgs& call);
 long copy_in(void* to, std::uint64_t from, std::size_t size);
 long copy_out(std::uint64_t to, const void* from, std::size_t size);
 
+/// In a fork child: nobody else is copying.
+void release_copies();
+
 /// The deputy's life: ships `thread->state` to its node, serves its calls, until the thread ends or
 /// comes home.
 [[noreturn]] void deputy_main(Thread* thread);

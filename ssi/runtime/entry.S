@@ -156,6 +156,19 @@ ssi_home_signal:
         syscall
         ud2
 
+/* long copy(to, from, size): 0, or -EFAULT where a page cannot be had; only in a body, whose handler of SIGSEGV knows these
+   addresses. */
+        .globl ssi_copy, ssi_copy_instruction, ssi_copy_failed
+ssi_copy:
+        mov %rdx, %rcx
+ssi_copy_instruction:
+        rep movsb
+        xor %eax, %eax
+        ret
+ssi_copy_failed:
+        mov $-14, %rax
+        ret
+
 /* long notified(number, args[6]): a system call from outside the range that the filters exempt, so that the daemon hears of
    it (exec). The page at layout::range_end holds `syscall; ret`. */
         .globl ssi_notified

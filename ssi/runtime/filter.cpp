@@ -49,6 +49,7 @@ constexpr long trapped[] = {
     __NR_setns,
     __NR_seccomp,
     __NR_userfaultfd,
+    __NR_vmsplice,
 };
 
 /// Operations of futexes in which the kernel writes to the word; it cannot wait for a page that is
@@ -59,11 +60,23 @@ constexpr std::uint32_t futex_operation = 0x7f;  // without PRIVATE and CLOCK_RE
 /// Closing or replacing a descriptor from here on may hit one of the runtime's (descriptors.cpp).
 constexpr std::uint32_t high_descriptor = 512;
 
+/// The kernel then writes to pages that it holds, past the write protection: pins.
+constexpr std::uint32_t o_direct = 040000;
+
 /// A number no kernel has: answered by the filter itself, to tell that it is in force.
 constexpr std::uint32_t probe = 0x6000;
 
 /// Where a test leads: places later in the program.
-enum Place : std::uint8_t { next, futex, clock, first_argument, second_argument, caller, places };
+enum Place : std::uint8_t {
+    next,
+    futex,
+    clock,
+    first_argument,
+    second_argument,
+    open_flags,
+    caller,
+    places
+};
 
 /// The program under construction. Jumps name places; a place is where its first step is.
 class Program {
@@ -75,6 +88,7 @@ class Program {
     void give(std::uint32_t action) { add(BPF_RET | BPF_K, action); }
     void equal(std::uint32_t value, Place yes) { add(BPF_JMP | BPF_JEQ | BPF_K, value, yes); }
     void at_least(std::uint32_t value, Place yes) { add(BPF_JMP | BPF_JGE | BPF_K, value, yes); }
+    void any_of(std::uint32_t bits, Place yes) { add(BPF_JMP | BPF_JSET | BPF_K, bits, yes); }
     /// The next step is done only if the value is this.
     void if_equal(std::uint32_t value) {
         add(BPF_JMP | BPF_JEQ | BPF_K, value);
@@ -94,7 +108,7 @@ class Program {
         steps_[size_++] = sock_filter{code, 0, 0, k};
     }
 
-    static constexpr std::size_t capacity = 80;
+    static constexpr std::size_t capacity = 96;
     sock_filter steps_[capacity];
     Place leads_[capacity];
     std::size_t at_[places];
@@ -113,6 +127,7 @@ bool install_filter() {
     program.equal(__NR_futex, futex);
     program.equal(__NR_clock_gettime, clock);
     program.equal(__NR_close, first_argument);
+    program.equal(__NR_openat, open_flags);
     program.equal(__NR_dup2, second_argument);
     program.equal(__NR_dup3, second_argument);
     program.if_equal(probe);
@@ -136,6 +151,11 @@ bool install_filter() {
     program.here(first_argument);
     program.load(offsetof(seccomp_data, args));
     program.at_least(high_descriptor, caller);
+    program.give(SECCOMP_RET_ALLOW);
+
+    program.here(open_flags);
+    program.load(offsetof(seccomp_data, args) + 16);
+    program.any_of(o_direct, caller);
     program.give(SECCOMP_RET_ALLOW);
 
     program.here(second_argument);

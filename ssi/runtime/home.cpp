@@ -245,6 +245,9 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
             return;
         }
     }
+    if ((process.flags & Parameters::trace) != 0 && ssi_prepared != 0)
+        trace("home call", static_cast<unsigned long>(call.number),
+              static_cast<unsigned long>(call.a[0]), static_cast<unsigned long>(call.a[1]));
     const long result =
         ssi_prepared != 0 ? home_call(self(), call, context) : plain_call(call, context);
     context->rax = static_cast<std::uint64_t>(result);

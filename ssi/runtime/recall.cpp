@@ -48,6 +48,10 @@ bool needs_home(const CallArgs& call) {
             const bool file = (call.a[3] & sys::map_anonymous) == 0;
             return shared && !(file && (call.a[2] & sys::prot_write) == 0);
         }
+        case __NR_openat:
+            return (call.a[2] & 040000) != 0;  // O_DIRECT: the kernel writes past write protection
+        case __NR_vmsplice:
+            return true;
         default: {
             const syscalls::Call* row = syscalls::find(static_cast<std::uint64_t>(call.number));
             return row && row->answer == syscalls::Answer::pin;

@@ -86,6 +86,8 @@ long signal_action(long signo, std::uint64_t action, std::uint64_t old, long siz
     return result;
 }
 
+void release_actions() { action_lock = Lock{}; }
+
 sys::SigAction program_action(long signo) {
     sys::SigAction action{};
     Holding held(action_lock);

@@ -22,6 +22,9 @@ long signal_action(long signo, std::uint64_t action, std::uint64_t old, long siz
 /// What the program does about a signal: handler, flags, mask as it gave them.
 sys::SigAction program_action(long signo);
 
+/// In a fork child: nobody else changes an action.
+void release_actions();
+
 /// Deputy: from now on the kernel's mask for it is its body's.
 void set_deputy_mask(Thread* thread, std::uint64_t mask);
 /// Deputy: sends what has come to its body's node. Not under any lock.

@@ -12,6 +12,7 @@
 #include "ssi/runtime/maps.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/signals.h"
 
 namespace holon::ssi::space {
 namespace {
@@ -555,6 +556,8 @@ void forget() {
     process.live_threads = 1;
     process.next_number = 1;
     change_lock = Lock{};
+    release_copies();
+    release_actions();
     after_fork();
 }
 
