@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +60,13 @@ Options parse(const Arguments& arguments) {
     return options;
 }
 
+// Where the daemon puts the views of /proc and /sys. Only root can have it; other users have what
+// they were started in.
+void own_mounts() {
+    if (::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0)
+        ::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
+}
+
 void hand_over(const os::Fd& daemon, const os::Fd& listener, std::uint32_t flags) {
     const daemon::ClientMessage message{daemon::ClientRequest::run, flags};
     daemon::ClientAnswer answer{};
@@ -90,6 +99,7 @@ int run(const Arguments& arguments) {
         const os::Fd listener =
             inject::install_filter((options.flags & Parameters::home_only) == 0);
         // Without one this is a program of an outer `ssi run`, and what it starts is too.
+        if (listener.valid() && (options.flags & Parameters::home_only) == 0) own_mounts();
         if (listener.valid()) hand_over(daemon, listener, options.flags);
     }
     std::vector<char*> words;

@@ -13,6 +13,7 @@
 
 #include "plugins/os/error.h"
 #include "ssi/daemon/client.h"
+#include "ssi/runtime/parameters.h"
 
 namespace holon::ssi::daemon {
 namespace {
@@ -25,6 +26,9 @@ void answer_run(const ClientActions& actions, int socket, Packet& packet, std::u
     try {
         if (!packet.fd.valid()) throw Error("no listener came with the request");
         actions.run(std::move(packet.fd), flags, credentials_of(socket).uid);
+        if (const ucred who = credentials_of(socket);
+            who.uid == 0 && actions.give_views && (flags & Parameters::home_only) == 0)
+            actions.give_views(who.pid, socket);
         answer.good = 1;
     } catch (const std::exception& error) {
         std::string(error.what()).copy(answer.text, sizeof answer.text - 1);

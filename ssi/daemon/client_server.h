@@ -17,7 +17,8 @@ namespace holon::ssi::daemon {
 struct ClientActions {
     std::function<void(os::Fd listener, std::uint32_t flags, uid_t asking)> run;
     std::function<std::vector<MemberInfo>()> nodes;
-    std::function<std::string(uid_t asking)> processes;  // JSON
+    std::function<std::string(uid_t asking)> processes;         // JSON
+    std::function<void(pid_t process, int socket)> give_views;  // none: there are none
 };
 
 // Accepts clients on ADDRESS, on threads of its own, until the daemon ends.

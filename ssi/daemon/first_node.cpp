@@ -16,6 +16,7 @@
 #include "ssi/daemon/node.h"
 #include "ssi/daemon/peers.h"
 #include "ssi/daemon/processes.h"
+#include "ssi/daemon/views.h"
 #include "ssi/daemon/wait.h"
 #include "ssi/inject/injector.h"
 
@@ -24,7 +25,8 @@ namespace {
 
 // One member's link, from its request to join to its loss: a ping with the table of members, a
 // pong, over and over.
-void serve_member(const Node& node, Members& members, Peers& peers, Connection connection) {
+void serve_member(const Node& node, Members& members, Peers& peers, const Views& views,
+                  Connection connection) {
     const Message request = connection.receive();
     if (request.type != MessageType::join) throw Error("a member that does not join");
     const Join join = decode_join(request.payload);
@@ -44,13 +46,21 @@ void serve_member(const Node& node, Members& members, Peers& peers, Connection c
     try {
         while (members.is_current(number, join.instance)) {
             connection.send({MessageType::ping, encode(members.list())}, node.timeout);
-            if (connection.receive(node.timeout).type != MessageType::pong)
-                throw Error("not a pong");
+            const Message pong = connection.receive(node.timeout);
+            if (pong.type != MessageType::pong) throw Error("not a pong");
+            view::Report report;
+            if (!pong.payload.empty()) report = view::decode_report(pong.payload);
+            report.cpus = join.cpus;
+            report.up = true;
+            views.tell(number, report);
             wait_for_heartbeat(connection.fd(), node.timeout);
         }
     } catch (const Error& error) {
         spdlog::warn("node {} ({}) is lost: {}", number, join.name, error.what());
         members.lost(number, join.instance);
+        view::Report down;
+        down.cpus = join.cpus;
+        if (!members.endpoint(number)) views.tell(number, down);
         peers.forget(number);
     }
 }
@@ -68,6 +78,7 @@ std::vector<inject::NodeCpus> cpus_of(const std::vector<MemberInfo>& members) {
 }  // namespace
 
 void run_first_node(Node& node, Keeper keeper) {
+    const Views views(node.cpus);
     Members members(node.name, node.listen.text(), node.cpus, node.runtime.digest, node.machine);
     const Digest runtime = node.runtime.digest;
     inject::Injector injector(std::move(node.runtime), control_address(node.partition),
@@ -91,11 +102,19 @@ void run_first_node(Node& node, Keeper keeper) {
                    [&](uid_t asking) {
                        return processes_as_json(asking, injector.runtime().path, control.programs(),
                                                 injector.pinned());
+                   },
+                   [&](pid_t process, int socket) {
+                       try {
+                           views.give(process, socket);
+                       } catch (const Error& error) {
+                           spdlog::warn("process {} sees the home's own /proc and /sys: {}",
+                                        process, error.what());
+                       }
                    }});
     serve_daemons(node, [&](Connection connection) {
         if (connection.purpose() != Purpose::member)
             throw Error("this is the first node: programs have no threads from elsewhere here");
-        serve_member(node, members, peers, std::move(connection));
+        serve_member(node, members, peers, views, std::move(connection));
     });
     spdlog::info("first node {} of partition {} on {}, {} CPUs", node.name, node.partition,
                  node.listen.text(), node.cpus);

@@ -15,6 +15,7 @@
 #include "plugins/os/error.h"
 #include "ssi/daemon/client.h"
 #include "ssi/daemon/node.h"
+#include "ssi/view/server.h"
 
 namespace po = boost::program_options;
 
@@ -158,6 +159,8 @@ int main(int argc, char** argv) {
     try {
         if (argc == 2 && std::string_view(argv[0]) == holon::ssi::daemon::keeper_program)
             return holon::ssi::daemon::run_keeper(argv[1]);
+        if (argc == 1 && std::string_view(argv[0]) == holon::ssi::view::server_program)
+            return holon::ssi::view::run_server();
         return holon::ssi::daemon::run(argc, argv);
     } catch (const std::exception& error) {
         std::cerr << "ssid: " << error.what() << '\n';

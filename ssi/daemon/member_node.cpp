@@ -16,6 +16,8 @@
 #include "ssi/daemon/node.h"
 #include "ssi/daemon/processes.h"
 #include "ssi/daemon/wait.h"
+#include "ssi/inject/affinity.h"
+#include "ssi/view/report.h"
 
 namespace holon::ssi::daemon {
 namespace {
@@ -59,11 +61,14 @@ void be_member(const Node& node, std::atomic<std::uint32_t>& number, View& view)
     number = joined.number;
     spdlog::info("node {} of the partition of {} ({})", joined.number, joined.home,
                  node.home->text());
+    const KernelCpus kernel = inject::usable_cpus();
     for (;;) {
         const Message ping = connection.receive(node.timeout);
         if (ping.type != MessageType::ping) throw Error("not a ping");
         view.set(decode_members(ping.payload));
-        connection.send({MessageType::pong, {}}, node.timeout);
+        std::string report = view::encode(view::report_of_this_node(node.cpus, kernel));
+        if (report.size() > max_message_payload) report.clear();
+        connection.send({MessageType::pong, std::move(report)}, node.timeout);
     }
 }
 
@@ -104,7 +109,8 @@ void run_member(Node& node) {
                        throw Error("programs start on the first node, {}", node.home->host());
                    },
                    [&] { return view.get(); },
-                   [&](uid_t asking) { return bodies_as_json(asking, bodies.list()); }});
+                   [&](uid_t asking) { return bodies_as_json(asking, bodies.list()); },
+                   {}});
     std::thread([&] {
         std::string last;
         for (;;) {
