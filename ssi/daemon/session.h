@@ -36,7 +36,7 @@ enum class MessageType : std::uint32_t {
     join = 1,     // member → home
     joined = 2,   // home → member
     ping = 3,     // home → member, with the table of members
-    pong = 4,     // member → home
+    pong = 4,     // member → home, with its report (ssi/view)
     body = 5,     // home → member: start a body process
     channel = 6,  // home → member: this connection goes to a body process
     ok = 7,

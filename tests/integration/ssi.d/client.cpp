@@ -75,7 +75,8 @@ void nodes(Control& control) {
     const Answer welcome = control.ask(ControlType::hello);
     if (::fcntl(welcome.fd.get(), F_GETFL) < 0) throw Error("no userfaultfd came with the welcome");
     for (std::uint64_t i = 0; i < welcome.message.value; ++i)
-        std::printf("%u ", welcome.message.node_cpus[i]);
+        std::printf("%u%s ", welcome.message.node_cpus[i],
+                    (welcome.message.node >> i & 1) != 0 ? "" : "-");
     std::printf("\n");
 }
 
