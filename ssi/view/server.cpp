@@ -45,31 +45,39 @@ std::uint64_t kilobytes(const std::string& meminfo, const char* name) {
                : std::strtoull(meminfo.c_str() + at + std::strlen(name), nullptr, 10);
 }
 
-// The home as it is now, the others as they were when they were last heard.
-Machine machine() {
+// Which CPUs and nodes there are.
+Machine outline() {
     Machine whole;
-    std::uint32_t home_cpus = 0;
-    {
-        const std::lock_guard lock(reports_mutex);
-        for (const auto& [number, report] : reports) {
-            if (whole.nodes.size() <= number) whole.nodes.resize(number + 1);
-            whole.nodes[number] = report;
-        }
-        if (!whole.nodes.empty()) home_cpus = whole.nodes[0].cpus;
+    const std::lock_guard lock(reports_mutex);
+    for (const auto& [number, report] : reports) {
+        if (whole.nodes.size() <= number) whole.nodes.resize(number + 1);
+        whole.nodes[number] = report;
     }
-    whole.stat = text_of("/proc/stat");
-    whole.loadavg = text_of("/proc/loadavg");
     if (whole.nodes.empty()) whole.nodes.resize(1);
-    whole.nodes[0] =
-        make_report(text_of("/proc/cpuinfo"), whole.stat, whole.loadavg, home_cpus, home_kernel);
-    const std::string meminfo = text_of("/proc/meminfo");
-    whole.memory = kilobytes(meminfo, "MemTotal:");
-    whole.free = kilobytes(meminfo, "MemFree:");
+    whole.nodes[0].up = true;
+    return whole;
+}
+
+// The home as it is now, the others as they were when they were last heard; as far as the file at
+// PATH needs it: a kernel with many CPUs takes its time for some of these.
+Machine machine(std::string_view path) {
+    Machine whole = outline();
+    if (path.starts_with("proc/")) {
+        whole.stat = text_of("/proc/stat");
+        whole.loadavg = text_of("/proc/loadavg");
+        whole.nodes[0] = make_report(path == "proc/cpuinfo" ? text_of("/proc/cpuinfo") : "",
+                                     whole.stat, whole.loadavg, whole.nodes[0].cpus, home_kernel);
+    }
+    if (path.ends_with("/meminfo")) {
+        const std::string meminfo = text_of("/proc/meminfo");
+        whole.memory = kilobytes(meminfo, "MemTotal:");
+        whole.free = kilobytes(meminfo, "MemFree:");
+    }
     return whole;
 }
 
 int get_attributes(const char* path, struct stat* status, fuse_file_info*) {
-    const Machine whole = machine();
+    const Machine whole = outline();
     *status = {};
     status->st_nlink = 1;
     if (folder(whole, path + 1)) {
@@ -85,7 +93,7 @@ int get_attributes(const char* path, struct stat* status, fuse_file_info*) {
 
 int read_folder(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*,
                 fuse_readdir_flags) {
-    const auto names = folder(machine(), path + 1);
+    const auto names = folder(outline(), path + 1);
     if (!names) return -ENOENT;
     fill(buffer, ".", nullptr, 0, fuse_fill_dir_flags{});
     fill(buffer, "..", nullptr, 0, fuse_fill_dir_flags{});
@@ -96,7 +104,7 @@ int read_folder(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fus
 
 // A file is what it is when it is opened, or read from its beginning again.
 int open_file(const char* path, fuse_file_info* info) {
-    auto text = file(machine(), path + 1);
+    auto text = file(machine(path + 1), path + 1);
     if (!text) return -ENOENT;
     info->fh = reinterpret_cast<std::uint64_t>(new std::string(std::move(*text)));
     info->direct_io = 1;
@@ -106,7 +114,7 @@ int open_file(const char* path, fuse_file_info* info) {
 int read_file(const char* path, char* to, std::size_t size, off_t offset, fuse_file_info* info) {
     auto& text = *reinterpret_cast<std::string*>(info->fh);
     if (offset == 0)
-        if (auto now = file(machine(), path + 1)) text = std::move(*now);
+        if (auto now = file(machine(path + 1), path + 1)) text = std::move(*now);
     if (offset < 0 || static_cast<std::size_t>(offset) >= text.size()) return 0;
     return static_cast<int>(text.copy(to, size, static_cast<std::size_t>(offset)));
 }
