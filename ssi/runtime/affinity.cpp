@@ -126,6 +126,8 @@ bool reserve(Thread* thread, std::uint32_t node, const CpuMask& mask) {
 /// signals are blocked.
 [[noreturn]] void depart(Thread* thread) {
     thread->cpu = first_cpu_on(thread, thread->node);
+    if (thread->later != 0) sys::call_with(__NR_timer_delete, thread->later_timer);
+    thread->later = 0;
     bind_at_home(thread);
     // The program's alternate stack is the body's.
     const sys::StackT none{0, sys::ss_disable, 0, 0};
@@ -295,7 +297,13 @@ void leave_if_asked(Thread* thread, sys::UContext* context) {
     give_up_binding(thread);
 }
 
+void leave_later(Thread* thread) {
+    if (thread->node == 0 && __atomic_load_n(&thread->leaving, __ATOMIC_ACQUIRE) != 0)
+        kick_later(thread);
+}
+
 void after_fork(Thread* thread, bool first) {
+    thread->later = 0;  // a child has none of its parent's timers
     const bool homeless = cpus_on(thread, 0) == 0;
     give_up_binding(thread);
     bind_at_home(thread);

@@ -36,6 +36,8 @@ void describe(Thread* thread);
 void leave_again(Thread* thread);
 /// A thread at home was asked to leave (a kick), and is in the program's code: does not return.
 void leave_if_asked(Thread* thread, sys::UContext* context);
+/// The same where it is in code that it cannot leave from: a moment later.
+void leave_later(Thread* thread);
 /// In a fork child, which is at home. `first`: of the parent's first thread.
 void after_fork(Thread* thread, bool first);
 /// The calling thread, the agent, runs on any CPU at home, whatever its creator was bound to.

@@ -15,6 +15,28 @@ namespace {
 
 vdso::VdsoData& data() { return *reinterpret_cast<vdso::VdsoData*>(vdso::data_address); }
 
+/// The kernel's image.
+std::uint64_t kernel_begin, kernel_end;
+
+/// ELF64: the end of what it loads.
+std::uint64_t size_of(const void* image) {
+    const auto* bytes = static_cast<const std::uint8_t*>(image);
+    std::uint64_t table, size = 0;
+    std::uint16_t count;
+    memcpy(&table, bytes + 32, sizeof table);
+    memcpy(&count, bytes + 56, sizeof count);
+    for (unsigned i = 0; i < count; ++i) {
+        std::uint32_t type;
+        std::uint64_t address, length;
+        const auto* header = bytes + table + i * 56UL;
+        memcpy(&type, header, sizeof type);
+        memcpy(&address, header + 16, sizeof address);
+        memcpy(&length, header + 40, sizeof length);
+        if (type == 1 && address + length > size) size = address + length;  // PT_LOAD
+    }
+    return size;
+}
+
 template <typename Function>
 void find(const void* image, const char* name, Function& function) {
     void* found = nullptr;
@@ -25,10 +47,16 @@ void find(const void* image, const char* name, Function& function) {
 
 void use_kernel_vdso(const void* image) {
     if (!image) return;
+    kernel_begin = reinterpret_cast<std::uint64_t>(image);
+    kernel_end = kernel_begin + size_of(image);
     find(image, "__vdso_clock_gettime", data().clock_gettime);
     find(image, "__vdso_gettimeofday", data().gettimeofday);
     find(image, "__vdso_clock_getres", data().clock_getres);
     find(image, "__vdso_getcpu", data().getcpu);
+}
+
+bool in_kernel_vdso(std::uint64_t address) {
+    return address >= kernel_begin && address < kernel_end;
 }
 
 void map_program_vdso() {

@@ -230,7 +230,10 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
     if (info->code <= 0) {
         if (ssi_prepared != 0) {
-            if (!layout::in_range(context->rip)) affinity::leave_if_asked(self(), context);
+            if (layout::in_range(context->rip) || in_kernel_vdso(context->rip))
+                affinity::leave_later(self());
+            else
+                affinity::leave_if_asked(self(), context);
             interrupted_deputy(context);
             return;
         }

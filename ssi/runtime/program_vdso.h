@@ -15,6 +15,8 @@ void map_program_vdso();
 void use_kernel_vdso(const void* image);
 /// The program's numbers of this kernel's CPUs 0, 1, …
 void number_program_cpus(const std::uint16_t* numbers, std::uint32_t count);
+/// At home: the address is in the kernel's own image.
+bool in_kernel_vdso(std::uint64_t address);
 /// From now on clocks are the program's: this kernel's plus `offset` ns, never behind a message.
 void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset);
 

@@ -76,6 +76,21 @@ void recall_all(const char* reason) {
     });
 }
 
+void kick_later(Thread* thread) {
+    struct Event {
+        std::uint64_t value;
+        std::int32_t signo, notify, tid, rest[11];
+    } event{0, sys::sig_sys, 4, thread->local_tid, {}};  // SIGEV_THREAD_ID
+    static_assert(sizeof event == 64);
+    struct {
+        std::int64_t interval[2], first[2];
+    } const soon{{0, 0}, {0, 50'000}};
+    if (thread->later == 0 &&
+        sys::call_with(__NR_timer_create, 1, &event, &thread->later_timer) == 0)
+        thread->later = 1;
+    if (thread->later != 0) sys::call_with(__NR_timer_settime, thread->later_timer, 0, &soon, 0);
+}
+
 void recall_one(Thread* thread) { ask_home(thread); }
 
 void wait_for_all() {
@@ -135,8 +150,10 @@ bool sent_home_early(std::uint32_t number) {
 }
 
 void go_home_if_asked(Thread* thread, sys::UContext* context) {
-    if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) == 0 || layout::in_range(context->rip))
-        return;
+    if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) == 0) return;
+    if (layout::in_range(context->rip)) return kick_later(thread);
+    if (thread->later != 0) sys::call_with(__NR_timer_delete, thread->later_timer);
+    thread->later = 0;
     // Signals that the thread keeps back: its kernel at home does that from now on.
     while (thread->signals_taken != __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE)) {
         const PendingSignal& signal =

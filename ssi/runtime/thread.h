@@ -62,11 +62,13 @@ struct Thread {
     PendingSignal
         signals[signal_slots];  ///< a ring; taken from `signals_taken`, put at `signals_put`
     std::uint32_t signals_put, signals_taken;
-    std::uint32_t recalled;  ///< to come home (deputy), to go home (body)
-    CpuMask allowed;         ///< at home: the virtual CPUs it may use; under thread_lock
-    std::uint32_t bound;     ///< at home: its kernel does not let it use all of the home's CPUs
-    std::uint32_t leaving;   ///< at home: must be on another node
-    KernelCpus binding;      ///< body: what came for it since it started, if `rebound`
+    std::uint32_t recalled;    ///< to come home (deputy), to go home (body)
+    CpuMask allowed;           ///< at home: the virtual CPUs it may use; under thread_lock
+    std::uint32_t bound;       ///< at home: its kernel does not let it use all of the home's CPUs
+    std::uint32_t leaving;     ///< at home: must be on another node
+    std::int32_t later_timer;  ///< of kick_later(), if `later` is set
+    std::uint32_t later;
+    KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;
     std::uint64_t used_elsewhere;  ///< ns of CPU time on other nodes than where it is
     ThreadState state;
