@@ -17,6 +17,7 @@ equal "a mask is inherited by children" 1 "$(home ssi run taskset -c 0 sh -c 'np
 equal "a mask is not inherited by its setter's parent" 2 "$(home ssi run sh -c 'taskset -c 0 true; nproc')"
 equal "a mask can be widened again" 2 "$(home ssi run taskset -c 0 taskset -c 0,1 nproc)"
 check "a CPU that no node has is refused" fails_with 'Invalid argument' home ssi run taskset -c 2 true
+check "a program without threads is not bound to a node where it is not" fails_with 'Invalid argument' home ssi run taskset -c 1 true
 check "another user's process is not bound" fails_with 'not permitted' as_nobody ssi run taskset -cp 0 1
 shows "a thread is on each CPU that it binds itself to" '^right 1 kept 1' "$(home ssi run --spread "$programs/affinity")"
 "$sc" stop 1
