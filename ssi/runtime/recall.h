@@ -22,8 +22,8 @@ const char* pin_reason(const CallArgs& call);
 void recall_all(const char* reason);
 /// Asks one body to come home, not the calling thread's. Its process is not pinned for that.
 void recall_one(Thread* thread);
-/// The calling thread was kicked where it cannot be moved from, in the vDSO, whose code calls that of
-/// its kernel: the kick comes again in a moment.
+/// The calling thread was kicked where it cannot be moved from, in the vDSO, whose code calls that
+/// of its kernel: the kick comes again in a moment.
 void kick_later(Thread* thread);
 /// Until all are home. Not in a deputy.
 void wait_for_all();
