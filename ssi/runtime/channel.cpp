@@ -6,20 +6,8 @@
 namespace holon::ssi {
 namespace {
 
-struct IoVec {
-    const void* base;
-    std::size_t length;
-};
-
-struct MsgHeader {
-    void* name;
-    std::uint32_t name_length;
-    IoVec* vectors;
-    std::size_t count;
-    void* control;
-    std::size_t control_length;
-    std::int32_t flags;
-};
+using sys::IoVec;
+using sys::MsgHeader;
 constexpr int msg_nosignal = 0x4000;
 
 struct Entry {

@@ -8,19 +8,8 @@
 namespace holon::ssi {
 namespace {
 
-struct IoVec {
-    void* base;
-    std::size_t length;
-};
-struct MsgHeader {
-    void* name;
-    std::uint32_t name_length;
-    IoVec* vectors;
-    std::size_t count;
-    void* control;
-    std::size_t control_length;
-    std::int32_t flags;
-};
+using sys::IoVec;
+using sys::MsgHeader;
 /// struct cmsghdr with one descriptor.
 struct Rights {
     std::uint64_t length;

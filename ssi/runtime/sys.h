@@ -126,6 +126,21 @@ struct SigInfo {
 };
 static_assert(sizeof(SigInfo) == 128);
 
+/// struct iovec and struct msghdr.
+struct IoVec {
+    const void* base;
+    std::size_t length;
+};
+struct MsgHeader {
+    void* name;
+    std::uint32_t name_length;
+    IoVec* vectors;
+    std::size_t count;
+    void* control;
+    std::size_t control_length;
+    std::int32_t flags;
+};
+
 inline long write_all(int fd, const void* data, std::size_t size) {
     auto at = reinterpret_cast<long>(data);
     while (size > 0) {
