@@ -12,6 +12,7 @@
 
 #include "plugins/plan/plan.h"
 #include "plugins/spec/spec.h"
+#include "select/placement/placement.h"
 
 namespace holon::config {
 
@@ -52,6 +53,21 @@ struct Config {
         std::uint64_t max_vm_memory_mb = 0;  // 0: no limit but the allocation
         std::uint32_t max_boot_timeout_s = 3600;
     } limits;
+
+    // What select/placement weighs, and what of the site it cannot know from Slurm.
+    struct {
+        placement::Weights cluster = placement::cluster_weights;
+        placement::Weights smp = placement::smp_weights;
+        std::uint32_t candidates = 4;      // sets of nodes that are tried for one job
+        std::vector<std::string> domains;  // "name=hostlist"; none: Slurm's topology.conf
+    } placement;
+    struct {
+        // Hosts of `holond --controller`; none: Slurm's own SlurmctldHost lines.
+        std::vector<std::string> hosts;
+        std::filesystem::path state_dir = "/var/lib/holon/controller";
+        std::uint16_t port = 6830;
+        std::uint32_t heartbeat_s = 30;  // a node that is silent for four of them cannot host VMs
+    } controller;
 
     plan::Sizing sizing() const;
     spec::Limits spec_limits() const;  // without the images

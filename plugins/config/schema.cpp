@@ -107,6 +107,14 @@ bool is_absolute(const std::string& text) {
     return text.starts_with('/') && text.find('\0') == std::string::npos;
 }
 
+bool is_image_name(const std::string& text) {
+    return !text.empty() && text.size() <= 64 &&
+           std::isalnum(static_cast<unsigned char>(text[0])) != 0 &&
+           std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == '+';
+           });
+}
+
 template <typename Field>
 Key absolute_paths(const char* name, Field field) {
     const auto set = [field](Config& config, const YAML::Node& node) {
@@ -132,6 +140,43 @@ Key absolute_paths(const char* name, Field field) {
     return {name, "a list of absolute paths", set, get};
 }
 
+// A list of short texts, each of which GOOD likes; may be empty.
+template <typename Field>
+Key texts(const char* name, const char* accepted, std::function<bool(const std::string&)> good,
+          Field field) {
+    const auto set = [field, good](Config& config, const YAML::Node& node) {
+        if (!node.IsSequence()) throw Error("a list is wanted here");
+        std::vector<std::string> values;
+        for (const auto& item : node) {
+            if (!item.IsScalar()) not_accepted("a list in a list");
+            if (!good(item.Scalar())) not_accepted(item.Scalar());
+            values.push_back(item.Scalar());
+        }
+        field(config) = std::move(values);
+    };
+    const auto get = [field](const Config& config) {
+        std::string text = "[";
+        for (const auto& value : field(const_cast<Config&>(config)))
+            text += (text.size() == 1 ? "\"" : ", \"") + value + "\"";
+        return text + "]";
+    };
+    return {name, accepted, set, get};
+}
+
+bool is_host_name(const std::string& text) {
+    return !text.empty() && text.size() <= 255 &&
+           std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == ':';
+           });
+}
+
+// "rack1=n[1-16]"
+bool is_domain(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || !is_image_name(text.substr(0, equals))) return false;
+    return !plan::expand_hostlist(text.substr(equals + 1)).empty();  // or it throws the reason
+}
+
 Key accelerator(const char* name) {
     const auto read = [](const std::string& text) {
         if (text == "auto") return Accelerator::automatic;
@@ -145,14 +190,6 @@ Key accelerator(const char* name) {
     return scalar(
         name, "auto, kvm or tcg", [](Config & c) -> auto& { return c.vm.accelerator; }, read,
         write);
-}
-
-bool is_image_name(const std::string& text) {
-    return !text.empty() && text.size() <= 64 &&
-           std::isalnum(static_cast<unsigned char>(text[0])) != 0 &&
-           std::all_of(text.begin(), text.end(), [](unsigned char c) {
-               return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == '+';
-           });
 }
 
 bool is_cpu_model(const std::string& text) {
@@ -200,6 +237,24 @@ std::vector<Key> make_schema() {
         whole("limits.max_vm_cpus", 1, spec::max_vm_cpus, HOLON_FIELD(limits.max_vm_cpus)),
         memory("limits.max_vm_memory", 64, max_memory_mb, Zero::unlimited, HOLON_FIELD(limits.max_vm_memory_mb)),
         time("limits.max_boot_timeout", 1, a_day, HOLON_FIELD(limits.max_boot_timeout_s)),
+        whole("placement.cluster_node", 0, placement::most_weight, HOLON_FIELD(placement.cluster.node)),
+        whole("placement.cluster_domain", 0, placement::most_weight, HOLON_FIELD(placement.cluster.domain)),
+        whole("placement.cluster_whole", 0, placement::most_weight, HOLON_FIELD(placement.cluster.whole)),
+        whole("placement.cluster_uncached", 0, placement::most_weight, HOLON_FIELD(placement.cluster.uncached)),
+        whole("placement.cluster_emulated", 0, placement::most_weight, HOLON_FIELD(placement.cluster.emulated)),
+        whole("placement.cluster_unknown", 0, placement::most_weight, HOLON_FIELD(placement.cluster.unknown)),
+        whole("placement.smp_node", 0, placement::most_weight, HOLON_FIELD(placement.smp.node)),
+        whole("placement.smp_domain", 0, placement::most_weight, HOLON_FIELD(placement.smp.domain)),
+        whole("placement.smp_whole", 0, placement::most_weight, HOLON_FIELD(placement.smp.whole)),
+        whole("placement.smp_uncached", 0, placement::most_weight, HOLON_FIELD(placement.smp.uncached)),
+        whole("placement.smp_emulated", 0, placement::most_weight, HOLON_FIELD(placement.smp.emulated)),
+        whole("placement.smp_unknown", 0, placement::most_weight, HOLON_FIELD(placement.smp.unknown)),
+        whole("placement.candidates", 1, 16, HOLON_FIELD(placement.candidates)),
+        texts("placement.domains", "a list such as [\"rack1=n[1-16]\"]", is_domain, HOLON_FIELD(placement.domains)),
+        texts("controller.hosts", "a list of host names", is_host_name, HOLON_FIELD(controller.hosts)),
+        word("controller.state_dir", "an absolute path", is_absolute, HOLON_FIELD(controller.state_dir)),
+        whole("controller.port", 1, 65535, HOLON_FIELD(controller.port)),
+        whole("controller.heartbeat", 1, 3600, HOLON_FIELD(controller.heartbeat_s)),
         // clang-format on
     };
 }
