@@ -37,6 +37,23 @@ long control(unsigned long request, void* argument) {
 
 std::uint64_t address_of(dsm::Page page) { return page << dsm::page_shift; }
 
+/// Like install, page by page where the run crosses mappings, which one call may from Linux 6.3 on
+/// only.
+long change_protection(dsm::Page page, unsigned count, std::uint64_t mode) {
+    const auto change = [mode](dsm::Page first, std::uint64_t pages) {
+        uffdio_writeprotect what{{address_of(first), pages << dsm::page_shift}, mode};
+        long error;
+        while ((error = control(UFFDIO_WRITEPROTECT, &what)) == -sys::e_again) {
+        }
+        return error;
+    };
+    const long error = change(page, count);
+    if (error != -e_noent || count == 1) return error;
+    for (dsm::Page each = page; each < page + count; ++each)
+        if (const long one = change(each, 1); one != 0) return one;
+    return 0;
+}
+
 }  // namespace
 
 void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool writable) {
@@ -76,19 +93,11 @@ void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool w
     }
 }
 
-void Port::upgrade(dsm::Page page, unsigned count) {
-    uffdio_writeprotect change{{address_of(page), std::uint64_t{count} << dsm::page_shift}, 0};
-    while (control(UFFDIO_WRITEPROTECT, &change) == -sys::e_again) {
-    }
-}
+void Port::upgrade(dsm::Page page, unsigned count) { change_protection(page, count, 0); }
 
 void Port::protect(dsm::Page page, unsigned count) {
-    uffdio_writeprotect change{{address_of(page), std::uint64_t{count} << dsm::page_shift},
-                               UFFDIO_WRITEPROTECT_MODE_WP};
-    long error;
-    while ((error = control(UFFDIO_WRITEPROTECT, &change)) == -sys::e_again) {
-    }
-    if (error != 0) die("a page cannot be protected", error);
+    if (const long error = change_protection(page, count, UFFDIO_WRITEPROTECT_MODE_WP); error != 0)
+        die("a page cannot be protected", error);
 }
 
 void Port::copy(dsm::Page page, unsigned count, std::byte* out) {
