@@ -10,8 +10,9 @@
 # A program passes for correctness even when its process stayed at home; the last lines say which did. Only those in
 # `pinned` below may: they use what is not supported across nodes.
 #
-# HOLON_BUILD   the build directory (build/release)
-# SSI_KEEP      leave the cluster up when something failed
+# HOLON_BUILD       the build directory (build/release)
+# HOLON_SSI_NODES   "guests": the nodes are virtual machines (scripts/ssi-guests), and native is in the first of them
+# SSI_KEEP          leave the cluster up when something failed
 # shellcheck source=tests/integration/session.bash
 . "$(dirname "$0")/../session.bash"
 
@@ -19,7 +20,9 @@ build=${HOLON_BUILD:-$top/build/release}
 export HOLON_BUILD=$build HOLON_SSI_CLUSTER=${HOLON_SSI_CLUSTER:-natssi}
 programs=$build/tests/ssi/programs
 cluster=$top/scripts/ssi-cluster
-count=2 rounds=2000 overlap=10 seconds=40 chosen=()
+count=2 rounds=2000 overlap=10 seconds=40 chosen=() native=()
+# Guests are emulated.
+[[ ${HOLON_SSI_NODES-} != guests ]] || { seconds=240 && native=("$cluster" run 0); }
 
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -79,17 +82,22 @@ mend() {
     bring_up
 }
 
-# outcome FILE CMD…: what it prints, then its exit status; never longer than the limit.
+# outcome FILE CMD…: what it prints, then its exit status; never longer than the limit, on whatever machine it runs.
 outcome() {
     local status=0
-    timeout -k 5 "$seconds" "${@:2}" >"$1" 2>"$1.err" </dev/null || status=$?
+    if [[ $2 == "$cluster" ]]; then
+        set -- "$1" "${@:2:3}" timeout -k 5 "$seconds" "${@:5}"
+    else
+        set -- "$1" timeout -k 5 "$seconds" "${@:2}"
+    fi
+    "${@:2}" >"$1" 2>"$1.err" </dev/null || status=$?
     echo "exit status $status" >>"$1"
 }
 
 away=() home=()
 compare() {
     local name=$1 before begin
-    outcome "$work/native" "$programs/$name"
+    outcome "$work/native" "${native[@]}" "$programs/$name"
     before=$(bodies)
     begin=$EPOCHREALTIME
     outcome "$work/spread" "$cluster" run 0 ssi run --spread "$programs/$name"
@@ -107,7 +115,7 @@ compare() {
 
 litmus() {
     local name=$1 text overlapped
-    text=$(timeout -k 5 $((seconds * 5)) "$cluster" run 0 ssi run --spread "$programs/litmus" "$name" "$rounds" 2>&1) ||
+    text=$("$cluster" run 0 timeout -k 5 $((seconds * 5)) ssi run --spread "$programs/litmus" "$name" "$rounds" 2>&1) ||
         text+=$'\n'"exit status $?"
     overlapped=$(grep -oE 'overlapped [0-9]+' <<<"$text" | grep -oE '[0-9]+')
     shows "litmus $name: no forbidden outcome (${overlapped:-?} % overlapped)" "^${name//+/\\+}: ok\$" "$text"
