@@ -74,7 +74,7 @@ void take_frames_at_home(unsigned node) {
     long error = 0;
     const std::uint64_t now = agent_clock();
     while (const wire::Frame* frame = link.next(error)) {
-        if (answered_ping(link, *frame)) continue;
+        if (answered_ping(link, *frame) || answer_time(link, *frame)) continue;
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
         else if (!cpu_time::heard(node, *frame, payload_of(frame)))
@@ -82,6 +82,9 @@ void take_frames_at_home(unsigned node) {
     }
     if (error != 0) die("what came from another node is no frame");
 }
+
+/// How often the home has answered what time it is.
+unsigned told_time;
 
 void take_frames_in_body() {
     Link& link = memory::link(0);
@@ -95,6 +98,10 @@ void take_frames_in_body() {
     while (const wire::Frame* frame = link.next(error)) {
         ++taken;
         if (answered_ping(link, *frame)) continue;
+        if (take_time(*frame, payload_of(frame))) {
+            ++told_time;
+            continue;
+        }
         if (static_cast<std::uint16_t>(frame->type) < 32)
             memory::check(memory::remote().receive(*frame, payload_of(frame), now));
         else
@@ -188,6 +195,9 @@ void wake() {
 }
 
 void run_body() {
+    constexpr unsigned first_questions = 4;
+    unsigned questions = 0;
+    std::uint64_t asked = 0;
     for (;;) {
         Link& link = memory::link(0);
         PollFd polled[3] = {{process.userfault, poll_in, 0}, {process.control, poll_in, 0}, {}};
@@ -195,6 +205,13 @@ void run_body() {
         const Timespec* timeout;
         {
             Holding held(memory::lock());
+            const std::uint64_t now = agent_clock();
+            if (told_time == questions &&
+                (questions < first_questions || now - asked >= time_period)) {
+                ++questions;
+                asked = now;
+                ask_time(link);
+            }
             polled[2] = {link.descriptor(), interest(link), 0};
             timeout = until(memory::remote().next_deadline(), true, storage);
         }

@@ -216,6 +216,7 @@ void begin_body(void* argument) {
     if (travelling_size(state) != frame.length)
         die("what arrived is no thread", static_cast<long>(frame.length));
     agent::applied().wait_for(static_cast<std::uint32_t>(frame.b));
+    wait_for_time();
     process.pid = state.pid;
     thread->tid = state.tid;
     thread->mask = state.context.sigmask & ~sigsys_bit;

@@ -88,7 +88,7 @@ void catch_traps() {
     if (const long error = memory::open(body_userfaultfd_fd); error != 0)
         die("userfaultfd is refused", error);
     if (!memory::link(0).open(hide_descriptor(body_link_fd))) die("no memory");
-    adjust_clocks(process.node, 0, 0);
+    number_node(process.node, 0);
     cpu_time::serve_vdso();
     agent::run_body();
 }

@@ -5,6 +5,9 @@
 #include "ssi/runtime/body_calls.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/layout.h"
+#include "ssi/runtime/link.h"
+#include "ssi/runtime/lock.h"
+#include "ssi/runtime/process.h"
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/vdso/clock.h"
 #include "ssi/vdso/find.h"
@@ -36,6 +39,9 @@ std::uint64_t size_of(const void* image) {
     }
     return size;
 }
+
+/// In a body process: the home has said what time it is.
+Sequence time_known;
 
 template <typename Function>
 void find(const void* image, const char* name, Function& function) {
@@ -85,21 +91,53 @@ void number_program_cpus(const std::uint16_t* numbers, std::uint32_t count) {
     __atomic_store_n(&data().known_cpus, count, __ATOMIC_RELEASE);
 }
 
-void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset) {
+void adjust_clocks() {
     vdso::set_clocks(data());
-    for (auto& clock : data().clock)
-        if (clock.local != 0) clock.offset = offset;
-    data().clock[vdso::realtime].offset = 0;
-    data().node = node;
-    data().first_cpu = first_cpu;
     __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
 }
 
-std::uint64_t clock_now() { return vdso::monotonic_now(data()); }
-
-void clock_seen(std::uint64_t stamp) {
-    if (data().adjusted != 0) vdso::raise_floor(data(), stamp);
+void number_node(std::uint32_t node, std::uint32_t first_cpu) {
+    data().node = node;
+    data().first_cpu = first_cpu;
 }
+
+std::uint64_t clock_now() {
+    // A node that has not been told the time yet has seen only what came with messages.
+    if (!process.home && data().adjusted == 0) return vdso::floor_of(data());
+    return vdso::monotonic_now(data());
+}
+
+void clock_seen(std::uint64_t stamp) { vdso::raise_floor(data(), stamp); }
+
+void ask_time(Link& link) { link.send({0, wire::Type::ask_time, 0, agent_clock(), 0, 0}, nullptr); }
+
+bool answer_time(Link& link, const wire::Frame& frame) {
+    if (frame.type != wire::Type::ask_time) return false;
+    const vdso::Beyond beyond = vdso::relate_clocks(data());
+    // Not the frame's own clock: that may be raised by what other nodes sent.
+    link.send({sizeof beyond, wire::Type::time, 0, frame.a, agent_clock(), 0}, &beyond);
+    return true;
+}
+
+bool take_time(const wire::Frame& frame, const void* payload) {
+    if (frame.type != wire::Type::time) return false;
+    vdso::Beyond beyond;
+    const std::uint64_t now = agent_clock();
+    if (frame.length != sizeof beyond || frame.a > now) die("the home sent a broken time");
+    memcpy(&beyond, payload, sizeof beyond);
+    // The home's clock showed b after this one had shown a, and before it shows `now`.
+    vdso::follow_home(data(), static_cast<std::int64_t>(frame.b - now),
+                      static_cast<std::int64_t>(frame.b - frame.a), beyond);
+    if (data().adjusted == 0) {
+        __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+        time_known.advance();
+    }
+    return true;
+}
+
+void wait_for_time() { time_known.wait_for(1); }
+
+void forget_clock_change() { data().sequence = 0; }
 
 std::uint64_t agent_clock() {
     vdso::Timespec time{};
@@ -118,6 +156,25 @@ bool local_call(const Call& call, long& result) {
             vdso::Timespec time{};
             result = vdso::read_clock(data(), static_cast<int>(call.args[0]), &time);
             if (result == 0) result = copy_out(out, &time, sizeof time);
+            return true;
+        }
+        case __NR_gettimeofday: {
+            if (call.args[0] == 0 || call.args[1] != 0) return false;
+            vdso::Timespec now{};
+            result = vdso::read_clock(data(), vdso::realtime, &now);
+            const vdso::Timeval time{now.seconds, now.nanoseconds / 1000};
+            if (result == 0)
+                result = copy_out(static_cast<std::uint64_t>(call.args[0]), &time, sizeof time);
+            return true;
+        }
+        case __NR_time: {
+            vdso::Timespec now{};
+            result = vdso::read_clock(data(), vdso::realtime, &now);
+            if (result == 0) result = now.seconds;
+            if (result >= 0 && call.args[0] != 0 &&
+                copy_out(static_cast<std::uint64_t>(call.args[0]), &now.seconds,
+                         sizeof now.seconds) != 0)
+                result = -sys::e_fault;
             return true;
         }
         case __NR_getcpu: {

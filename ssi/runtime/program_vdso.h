@@ -17,7 +17,9 @@ void use_kernel_vdso(const void* image);
 void number_program_cpus(const std::uint16_t* numbers, std::uint32_t count);
 /// At home: the address is in the kernel's own image.
 bool in_kernel_vdso(std::uint64_t address);
-/// From now on clocks are the program's: this kernel's plus `offset` ns, never behind a message.
-void adjust_clocks(std::uint32_t node, std::uint32_t first_cpu, std::int64_t offset);
+/// At home, from now on: clocks are this kernel's, but never behind a message.
+void adjust_clocks();
+/// What getcpu says of the node.
+void number_node(std::uint32_t node, std::uint32_t first_cpu);
 
 }  // namespace holon::ssi

@@ -103,7 +103,7 @@ bool arm() {
         if (const long error = memory::watch(mapping.begin, mapping.end); error != 0)
             die("memory cannot be watched", error);
     }
-    adjust_clocks(0, 0, 0);
+    adjust_clocks();
     process.armed = agent::start();
     return process.armed;
 }
@@ -204,6 +204,7 @@ void forget() {
     state.change = Lock{};
     release_copies();
     release_actions();
+    forget_clock_change();
     after_fork();
 }
 

@@ -37,25 +37,69 @@ inline void raise_floor(VdsoData& data, std::uint64_t clock) {
     }
 }
 
+/// ns of this kernel's clock. False: there is no such clock.
+inline bool local_nanoseconds(const VdsoData& data, int clock, std::int64_t& now) {
+    Timespec time;
+    if (read_local(data, clock, &time) != 0) return false;
+    now = time.seconds * second + time.nanoseconds;
+    return true;
+}
+
+/// Until nobody changes offset and clocks; what is passed to `unchanged` afterwards.
+inline std::uint32_t begin_reading(const VdsoData& data) {
+    for (unsigned spins = 0;; ++spins) {
+        const std::uint32_t sequence = __atomic_load_n(&data.sequence, __ATOMIC_ACQUIRE);
+        if ((sequence & 1) == 0) return sequence;
+        // Whoever changes them may need this CPU to go on.
+        if (spins > 100) system_call(24, 0, 0);  // sched_yield
+        __builtin_ia32_pause();
+    }
+}
+inline bool unchanged(const VdsoData& data, std::uint32_t sequence) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&data.sequence, __ATOMIC_RELAXED) == sequence;
+}
+
+/// A clock of this kernel that was set: it no longer shows what it was known to show beyond the
+/// monotonic one.
+inline constexpr std::int64_t set_by = 1'000'000;
+
+/// ns of the program's clock `number`, which is a local one. False: there is no such clock here.
+inline bool make_clock(const VdsoData& data, unsigned number, std::int64_t& now) {
+    const Clock& clock = data.clock[number];
+    for (;;) {
+        const std::uint32_t sequence = begin_reading(data);
+        const std::int64_t beyond = __atomic_load_n(&clock.beyond_monotonic, __ATOMIC_RELAXED);
+        if (beyond == Clock::unrelated) return local_nanoseconds(data, clock.source, now);
+        // Before the clock: a floor that is raised while it is read is one this reader need not
+        // know. A floor of 0 is none: before the first frame nothing is known.
+        const auto floor = static_cast<std::int64_t>(floor_of(data));
+        const std::int64_t offset = __atomic_load_n(&data.offset, __ATOMIC_RELAXED);
+        std::int64_t local, own;
+        if (!local_nanoseconds(data, monotonic, local)) return false;
+        const bool of_this_kernel = clock.source != monotonic;
+        if (of_this_kernel && !local_nanoseconds(data, clock.source, own)) return false;
+        if (!unchanged(data, sequence)) continue;
+        const std::int64_t here = local + offset;
+        const std::int64_t least = floor != 0 ? floor : here;
+        const std::int64_t error = of_this_kernel ? own - (here + beyond) : 0;
+        if (of_this_kernel && (least <= here || error > set_by || error < -set_by))
+            now = own;
+        else
+            now = (least > here ? least : here) + beyond;
+        return true;
+    }
+}
+
 /// The program's clock, for the clock numbers the kernel has. 0 or -errno.
 inline int read_clock(const VdsoData& data, int number, Timespec* time) {
     if (__atomic_load_n(&data.adjusted, __ATOMIC_ACQUIRE) == 0)
         return read_local(data, number, time);
+    std::int64_t now;
     if (unsigned(number) >= clocks || data.clock[number].local == 0)
         return data.forward != nullptr ? data.forward(number, time)
                                        : read_local(data, number, time);
-
-    const Clock& clock = data.clock[number];
-    // Before the clock: a floor that is raised while it is read is one this reader need not know.
-    const std::uint64_t floor = floor_of(data);
-    Timespec local;
-    if (const int error = read_local(data, clock.source, &local); error != 0) return error;
-    std::int64_t now = local.seconds * second + local.nanoseconds + clock.offset;
-    if (clock.beyond_monotonic != Clock::no_floor) {
-        const std::int64_t least = std::int64_t(floor) + clock.beyond_monotonic;
-        // A floor of 0 is none: before the first frame nothing is known.
-        if (floor != 0 && now < least) now = least;
-    }
+    if (!make_clock(data, unsigned(number), now)) return read_local(data, number, time);
     if (now < 0) {  // a clock before the epoch rounds down
         time->seconds = (now - (second - 1)) / second;
         time->nanoseconds = now - time->seconds * second;
@@ -88,19 +132,97 @@ inline int read_cpu(const VdsoData& data, unsigned* cpu, unsigned* node) {
     return 0;
 }
 
-/// What the clocks of a process are before anything is known of other kernels: CPU time is not
-/// local, coarse clocks are read from fine ones, no offset. Call before `adjusted` is set.
+/// Around every change of offset and clocks. One thread at a time makes them.
+struct Change {
+    explicit Change(VdsoData& changed) : data(changed) {
+        __atomic_store_n(&data.sequence, data.sequence + 1, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+    ~Change() { __atomic_store_n(&data.sequence, data.sequence + 1, __ATOMIC_RELEASE); }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    VdsoData& data;
+};
+
+/// What one of this kernel's clocks shows beyond the monotonic one: never more, and less by what
+/// reading a clock takes.
+inline std::int64_t measure_beyond(const VdsoData& data, int clock) {
+    std::int64_t best = INT64_MIN;
+    for (int i = 0; i < 5; ++i) {
+        std::int64_t shown, after;
+        if (!local_nanoseconds(data, clock, shown) || !local_nanoseconds(data, monotonic, after))
+            return Clock::unrelated;
+        if (shown - after > best) best = shown - after;
+    }
+    return best;
+}
+
+/// At home: what the clocks show beyond the monotonic one is measured again. It is kept unless a
+/// clock was set: readings must not jitter with the measurement.
+inline Beyond relate_clocks(VdsoData& data) {
+    constexpr std::int64_t jitter = 10'000;
+    constexpr int related[] = {0, 5, 7, 11};
+    for (const int number : related) {
+        Clock& clock = data.clock[number];
+        const std::int64_t seen = measure_beyond(data, number == 5 ? 0 : number);
+        const std::int64_t known = clock.beyond_monotonic;
+        const bool first = known == Clock::unrelated || seen == Clock::unrelated;
+        if (!first && seen - known < jitter && known - seen < jitter) continue;
+        const Change change(data);
+        __atomic_store_n(&clock.beyond_monotonic, seen, __ATOMIC_RELAXED);
+    }
+    return {data.clock[0].beyond_monotonic, data.clock[7].beyond_monotonic,
+            data.clock[11].beyond_monotonic};
+}
+
+/// The clocks at home: CPU time is not local, coarse clocks are read from fine ones. Call before
+/// `adjusted` is set.
 inline void set_clocks(VdsoData& data) {
     // REALTIME MONOTONIC PROCESS_CPU THREAD_CPU RAW RT_COARSE MONO_COARSE BOOT RT_ALARM BOOT_ALARM
     // - TAI
     constexpr std::uint8_t sources[clocks] = {0, 1, 2, 3, 4, 0, 1, 7, 8, 9, 10, 11};
     constexpr std::uint8_t local[clocks] = {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1};
+    data.offset = 0;
     for (unsigned number = 0; number < clocks; ++number) {
         Clock& clock = data.clock[number];
-        clock.offset = 0;
-        clock.beyond_monotonic = number == 1 || number == 6 ? 0 : Clock::no_floor;
+        clock.beyond_monotonic = number == 1 || number == 6 ? 0 : Clock::unrelated;
         clock.source = sources[number];
         clock.local = local[number];
+    }
+    relate_clocks(data);
+}
+
+/// Elsewhere: the home's clocks are `beyond` its monotonic one, which is this kernel's plus `low`
+/// to `high` ns. The nearest offset is taken: it is first the least, so that this node is never
+/// ahead, and changes only when it is found wrong, because the kernels' clocks run differently.
+/// Nobody's time goes back by it.
+inline void follow_home(VdsoData& data, std::int64_t low, std::int64_t high, const Beyond& beyond) {
+    const bool first = __atomic_load_n(&data.adjusted, __ATOMIC_RELAXED) == 0;
+    if (first) {
+        set_clocks(data);
+        data.offset = low;
+    }
+    const Change change(data);
+    if (!first) {
+        // All that were read until now are below this: readers that go on will read again.
+        std::int64_t local = 0;
+        local_nanoseconds(data, monotonic, local);
+        raise_floor(data, std::uint64_t(local + data.offset));
+    }
+    std::int64_t offset = data.offset;
+    if (offset < low) offset = low;
+    if (offset > high) offset = high;
+    __atomic_store_n(&data.offset, offset, __ATOMIC_RELAXED);
+    const std::int64_t of[clocks] = {beyond.realtime, 0, 0, 0, 0,         beyond.realtime, 0,
+                                     beyond.boottime, 0, 0, 0, beyond.tai};
+    for (unsigned number = 0; number < clocks; ++number) {
+        Clock& clock = data.clock[number];
+        if (clock.local == 0) continue;
+        clock.source = monotonic;
+        if (number == 4 || of[number] == Clock::unrelated)
+            __atomic_store_n(&clock.local, 0, __ATOMIC_RELAXED);
+        else
+            __atomic_store_n(&clock.beyond_monotonic, of[number], __ATOMIC_RELAXED);
     }
 }
 

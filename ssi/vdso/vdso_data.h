@@ -25,25 +25,30 @@ inline constexpr unsigned clocks = 12;  ///< CLOCK_REALTIME = 0 … CLOCK_TAI = 
 inline constexpr unsigned realtime = 0;
 inline constexpr unsigned monotonic = 1;
 
-/// How one clock of the program is made from one of this kernel's.
+/// How one clock of the program is made from this kernel's.
 struct Clock {
-    static constexpr std::int64_t no_floor = INT64_MIN;
+    static constexpr std::int64_t unrelated = INT64_MIN;
 
-    std::int64_t offset;  ///< ns, added to what this kernel says
-    /// ns, what this clock shows when the monotonic clock shows 0: it is never less than `floor`
-    /// plus this. no_floor where the two do not run alike (MONOTONIC_RAW), or may be set back
-    /// (REALTIME, where the home's clock is not kept in step).
+    /// ns, what this clock shows when the program's monotonic clock shows 0. `unrelated` where the
+    /// two do not run alike (MONOTONIC_RAW): the clock is read as it is.
     std::int64_t beyond_monotonic;
-    /// The clock of this kernel to read. Coarse clocks are read from the fine ones: two kernels'
-    /// ticks are not aligned, so a coarse clock handed over could be seen to go back by a tick.
+    /// The clock of this kernel to read: at home its own, elsewhere the monotonic one. Coarse
+    /// clocks are read from fine ones: two kernels' ticks are not aligned, so a coarse clock handed
+    /// over could be seen to go back by a tick.
     std::uint8_t source;
-    /// 0: this clock is not made here at all, but asked of `forward` (CPU time sums all nodes).
+    /// 0: this clock is not made here at all, but asked of `forward` (CPU time sums all nodes;
+    /// MONOTONIC_RAW of another machine is not ours).
     std::uint8_t local;
     std::uint8_t reserved[6];
 };
 
+/// What the home's other clocks show beyond its monotonic one, ns: how other nodes make theirs.
+struct Beyond {
+    std::int64_t realtime, boottime, tai;
+};
+
 /// Invariants: functions are those of this kernel's own vDSO, or null; they are written before
-/// `adjusted` is set. Offsets and floors are in the home kernel's terms, so at home offsets are 0.
+/// `adjusted` is set. The program's time is that of the home's kernel, so at home the offset is 0.
 struct VdsoData {
     static constexpr unsigned max_cpus = 512;
 
@@ -67,6 +72,13 @@ struct VdsoData {
     /// ns of the monotonic clock: the highest that was seen in a frame. Whoever has got a message
     /// never reads less than its sender had read. Only raised (raise_floor in clock.h).
     std::uint64_t floor;
+
+    /// Odd while offset and clocks change: a reader that saw it change reads again, so that no
+    /// time is made of an old offset after a new one is in force.
+    std::uint32_t sequence;
+    std::uint32_t reserved;
+    /// ns, the home's monotonic clock less this kernel's, as far as known.
+    std::int64_t offset;
 
     Clock clock[clocks];
 

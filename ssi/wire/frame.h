@@ -40,7 +40,9 @@ enum class Type : std::uint16_t {
                        ///< that its body may use, by their place
     ask_cpu_time = 43,  ///< home → node: a = number of the question, b = a thread, or all ones
     cpu_time = 44,      ///< node → home: a = number of the question; payload: cpu_time::Used
-    done = 63,          ///< node → home: a = sequence number of what was asked, b = errno or 0
+    ask_time = 45,      ///< node → home: a = the node's clock
+    time = 46,  ///< home → node: a = as asked, b = the home's clock; payload: vdso::Beyond
+    done = 63,  ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
     start_thread = 64,  ///< home → body: payload: ThreadStart

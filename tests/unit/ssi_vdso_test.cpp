@@ -307,16 +307,74 @@ TEST_F(Vdso, an_unknown_clock_is_the_kernels_error) {
     EXPECT_EQ(clock_gettime_(10, &time), -EINVAL);
 }
 
-TEST_F(Vdso, each_clock_has_its_offset) {
+TEST_F(Vdso, elsewhere_the_clocks_are_the_homes) {
     give_kernels_functions();
-    adjust();
-    std::int64_t offset = -40 * second;
-    for (int clock :
-         {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME, CLOCK_TAI}) {
-        data().clock[clock].offset = offset;
-        expect_kernels(clock, offset);
-        offset += 12'345'678'901;
+    const Beyond beyond{400 * second, 30 * second, 437 * second};
+    follow_home(data(), -40 * second, -40 * second, beyond);
+    __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+    const std::pair<int, std::int64_t> expected[] = {{CLOCK_MONOTONIC, 0},
+                                                     {CLOCK_MONOTONIC_COARSE, 0},
+                                                     {CLOCK_REALTIME, beyond.realtime},
+                                                     {CLOCK_REALTIME_COARSE, beyond.realtime},
+                                                     {CLOCK_BOOTTIME, beyond.boottime},
+                                                     {CLOCK_TAI, beyond.tai}};
+    for (const auto& [clock, more] : expected) {
+        const std::int64_t before = native(CLOCK_MONOTONIC);
+        const std::int64_t seen = read(clock) + 40 * second - more;
+        EXPECT_LE(before, seen) << "clock " << clock;
+        EXPECT_LE(seen, native(CLOCK_MONOTONIC)) << "clock " << clock;
     }
+}
+
+int asked_clock;
+int answer_of_home(int clock, Timespec* time) {
+    asked_clock = clock;
+    *time = {11, 22};
+    return 0;
+}
+
+TEST_F(Vdso, elsewhere_the_raw_clock_is_asked_of_the_home) {
+    give_kernels_functions();
+    data().forward = answer_of_home;
+    follow_home(data(), 0, 0, {});
+    __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+    EXPECT_EQ(read(CLOCK_MONOTONIC_RAW), 11 * second + 22);
+    EXPECT_EQ(asked_clock, CLOCK_MONOTONIC_RAW);
+}
+
+TEST_F(Vdso, an_offset_is_kept_while_it_may_be_right) {
+    give_kernels_functions();
+    follow_home(data(), 1000, 5000, {});
+    __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+    EXPECT_EQ(data().offset, 1000) << "the least at first: never ahead of the home";
+    follow_home(data(), 500, 1500, {});
+    EXPECT_EQ(data().offset, 1000);
+    follow_home(data(), 1200, 9000, {});
+    EXPECT_EQ(data().offset, 1200);
+    follow_home(data(), 0, 700, {});
+    EXPECT_EQ(data().offset, 700);
+}
+
+TEST_F(Vdso, no_time_goes_back_when_the_offset_does) {
+    give_kernels_functions();
+    follow_home(data(), 0, 0, {});
+    __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
+    bool done = false;
+    std::thread agent([&] {
+        for (std::int64_t i = 0; i < 100'000; ++i) {
+            const std::int64_t offset = (i % 7) * 3000;
+            follow_home(data(), offset, offset, {});
+        }
+        __atomic_store_n(&done, true, __ATOMIC_RELEASE);
+    });
+    std::int64_t last = 0, less = 0;
+    while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+        const std::int64_t now = read(CLOCK_MONOTONIC);
+        less += now < last;
+        last = now;
+    }
+    agent.join();
+    EXPECT_EQ(less, 0);
 }
 
 TEST_F(Vdso, no_one_reads_less_than_a_message_carried) {
@@ -328,8 +386,30 @@ TEST_F(Vdso, no_one_reads_less_than_a_message_carried) {
     EXPECT_EQ(read(CLOCK_MONOTONIC), ahead);
     EXPECT_EQ(read(CLOCK_MONOTONIC_COARSE), ahead);
     EXPECT_EQ(monotonic_now(data()), std::uint64_t(ahead));
-    expect_kernels(CLOCK_REALTIME);
     expect_kernels(CLOCK_MONOTONIC_RAW);
+}
+
+TEST_F(Vdso, clocks_that_run_like_the_monotonic_one_share_its_floor) {
+    give_kernels_functions();
+    adjust();
+    const std::int64_t before[] = {native(CLOCK_MONOTONIC), native(CLOCK_REALTIME),
+                                   native(CLOCK_BOOTTIME), native(CLOCK_TAI)};
+    constexpr std::int64_t far = 3600 * second, measuring = second / 1000;
+    raise_floor(data(), std::uint64_t(before[0] + far));
+    const int clock[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_TAI};
+    for (int i = 0; i < 4; ++i) {
+        const std::int64_t more = read(clock[i]) - before[i];
+        EXPECT_GT(more, far - measuring) << "clock " << clock[i];
+        EXPECT_LT(more, far + 30 * second) << "clock " << clock[i];
+    }
+}
+
+TEST_F(Vdso, a_clock_that_was_set_shows_what_it_was_set_to) {
+    give_kernels_functions();
+    adjust();
+    data().clock[CLOCK_REALTIME].beyond_monotonic += 7 * second;  // as if set back by so much
+    raise_floor(data(), std::uint64_t(native(CLOCK_MONOTONIC) + second));
+    expect_kernels(CLOCK_REALTIME);
 }
 
 TEST_F(Vdso, a_floor_in_the_past_changes_nothing) {
@@ -337,15 +417,6 @@ TEST_F(Vdso, a_floor_in_the_past_changes_nothing) {
     adjust();
     raise_floor(data(), std::uint64_t(native(CLOCK_MONOTONIC)));
     expect_kernels(CLOCK_MONOTONIC);
-}
-
-TEST_F(Vdso, a_clock_in_step_with_the_monotonic_one_shares_its_floor) {
-    give_kernels_functions();
-    adjust();
-    data().clock[CLOCK_BOOTTIME].beyond_monotonic = 5 * second;
-    const std::int64_t ahead = native(CLOCK_MONOTONIC) + 3600 * second;
-    raise_floor(data(), std::uint64_t(ahead));
-    EXPECT_EQ(read(CLOCK_BOOTTIME), ahead + 5 * second);
 }
 
 TEST_F(Vdso, the_floor_holds_for_readers_beside_whoever_raises_it) {
@@ -404,7 +475,7 @@ TEST_F(Vdso, cpu_time_is_asked_of_the_runtime) {
 TEST_F(Vdso, a_clock_before_the_epoch_rounds_down) {
     give_kernels_functions();
     adjust();
-    data().clock[CLOCK_MONOTONIC].offset = -(native(CLOCK_MONOTONIC) + 1000 * second);
+    data().offset = -(native(CLOCK_MONOTONIC) + 1000 * second);
     EXPECT_LT(read(CLOCK_MONOTONIC), -900 * second);
 }
 
@@ -414,9 +485,9 @@ TEST_F(Vdso, time_and_gettimeofday_follow_the_realtime_clock) {
     const auto seconds = function<std::int64_t(std::int64_t*)>(ehdr, "__vdso_time");
     for (std::int64_t offset : {std::int64_t{0}, 1000 * second}) {
         if (offset != 0) {
-            adjust();
-            data().clock[CLOCK_REALTIME].offset = data().clock[CLOCK_REALTIME_COARSE].offset =
-                offset;
+            const std::int64_t realtime_beyond = measure_beyond(data(), realtime) + offset;
+            follow_home(data(), 0, 0, {realtime_beyond, 0, 0});
+            __atomic_store_n(&data().adjusted, 1, __ATOMIC_RELEASE);
         }
         const std::int64_t before = (native(CLOCK_REALTIME_COARSE) + offset) / 1000;
         Timeval now{};
