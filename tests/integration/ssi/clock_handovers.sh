@@ -17,7 +17,7 @@ export HOLON_BUILD=$build HOLON_SSI_CLUSTER=${HOLON_SSI_CLUSTER:-clocks}
 cluster=$top/scripts/ssi-cluster
 trap '"$cluster" down; rm -rf "$work"' EXIT
 "$cluster" up --nodes 2 || { fail "the nodes come up" && finish; }
-spread() { timeout 3000 "$cluster" run 0 ssi run --spread "$build/tests/ssi/programs/$@" </dev/null; }
+spread() { timeout 3000 "$cluster" run 0 ssi run --spread "$build/tests/ssi/programs/$1" "${@:2}" </dev/null; }
 
 shows "every clock is the home's, on both nodes" "^0 of 10 clocks are wrong" "$(spread clocks_agree 2>&1)"
 shows "of $1 hand-overs of the time none is negative" "^$1 hand-overs, negative 0 .*, coarse negative 0\$" \
