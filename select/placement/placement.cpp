@@ -11,11 +11,14 @@ namespace holon::placement {
 namespace {
 
 constexpr std::uint32_t most_steps = 20'000;  // of proofs, in one answer
-// Every union of domains is tried up to these sizes.
-constexpr std::uint32_t few_domains = 8;
+// Every union of domains is tried where that is at most so many nodes to look at.
+constexpr std::uint32_t few_domains = 12;
+constexpr std::size_t most_looked_at = 65'536;
 constexpr std::size_t few_items = 512;
 // Beyond them unions are grown from the best domains.
 constexpr std::size_t most_seeds = 4, most_growth = 24, most_union = 64;
+// And then changed by one domain as long as that helps: so many nodes are looked at for it.
+constexpr std::size_t most_changed = 50'000;
 constexpr std::uint32_t most_domain_number = 65535;
 
 }  // namespace
@@ -64,6 +67,7 @@ struct Placer::State {
     }
     void every_union(std::uint64_t relaxed);
     void grown_unions();
+    void change_one(const std::vector<std::uint32_t>& ranking);
     void grow(std::uint32_t seed, const std::vector<std::uint32_t>& ranking);
     void keep_domains(const std::vector<char>& wanted);
 
@@ -238,7 +242,7 @@ void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& r
 
 void Placer::State::grown_unions() {
     std::vector<std::pair<std::uint64_t, std::uint32_t>> held;
-    std::vector<std::uint32_t> ranking;
+    std::vector<std::uint32_t> ranking, first_ranking;
     const std::uint32_t fewest = std::max(choice.fewest_nodes(), 1u);
     // Twice: by what a domain holds in as few nodes as do at all, and by all it holds.
     for (const std::uint32_t nodes_wanted : {fewest, need.most}) {
@@ -257,12 +261,43 @@ void Placer::State::grown_unions() {
         std::sort(held.begin(), held.end(), std::greater<>());
         ranking.clear();
         for (const auto& [sum, d] : held) ranking.push_back(d);
+        if (first_ranking.empty()) first_ranking = ranking;
         const std::uint32_t most_nodes = need.most;
         if (nodes_wanted == fewest) need.most = fewest;
         for (std::size_t i = 0; i < std::min(most_seeds, ranking.size()); ++i)
             grow(ranking[i], ranking);
         need.most = most_nodes;
         if (fewest >= need.most) break;
+    }
+    change_one(first_ranking);
+}
+
+// Leaves a domain of the best set out, or takes another one in its place.
+void Placer::State::change_one(const std::vector<std::uint32_t>& ranking) {
+    std::size_t looked = 0;
+    std::vector<char> wanted;
+    for (std::uint64_t before = no_cost; best() < before && best() != no_cost;) {
+        before = best();
+        wanted.assign(domains, 0);
+        for (const std::uint32_t node : answer->candidates.front().nodes)
+            wanted[domain(nodes[node].domain)] = 1;
+        for (std::uint32_t out = 0; out < domains && best() == before; ++out) {
+            if (wanted[out] == 0) continue;
+            wanted[out] = 0;
+            keep_domains(wanted);
+            try_list(some);
+            looked += items.size();
+            for (std::size_t i = 0; i < std::min(most_growth, ranking.size()); ++i) {
+                if (looked > most_changed) return;
+                if (wanted[ranking[i]] != 0 || ranking[i] == out) continue;
+                wanted[ranking[i]] = 1;
+                keep_domains(wanted);
+                try_list(some);
+                wanted[ranking[i]] = 0;
+                looked += items.size();
+            }
+            wanted[out] = 1;
+        }
     }
 }
 
@@ -282,7 +317,7 @@ void Placer::State::search() {
     if (relaxed == no_cost || domains <= 2 || mixed) return;
     const std::uint64_t next = std::max(required_domains, 2u) - 1;
     if (relaxed + required_cost + next * weights.domain >= best()) return;
-    if (domains <= few_domains && items.size() <= few_items)
+    if (domains <= few_domains && items.size() << domains <= most_looked_at)
         every_union(relaxed);
     else
         grown_unions();
