@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -77,9 +78,12 @@ void hand_over(const os::Fd& daemon, const os::Fd& listener, std::uint32_t flags
     const auto packet = daemon::receive_packet(daemon.get(), sizeof answer);
     if (!packet || packet->bytes.size() != sizeof answer) throw Error("run: ssid is gone");
     std::memcpy(&answer, packet->bytes.data(), sizeof answer);
-    if (answer.good != 1)
-        throw Error("run: {}",
-                    std::string(answer.text, ::strnlen(answer.text, sizeof answer.text)));
+    const std::string text(answer.text, ::strnlen(answer.text, sizeof answer.text));
+    if (answer.good != 1) throw Error("run: {}", text);
+    // It is mapped with the rights of the program: without them all would run at home, unexplained.
+    if (!os::Fd(::open(text.c_str(), O_RDONLY | O_CLOEXEC)).valid())
+        throw Error("run: {}: {}: install ssi-runtime where every user can read it", text,
+                    errno_text());
 }
 
 }  // namespace

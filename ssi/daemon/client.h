@@ -23,7 +23,7 @@ struct ClientMessage {
 
 struct ClientAnswer {
     std::uint32_t good;
-    char text[252];  // why not, one line
+    char text[516];  // why not, one line; when good, the runtime's file
 };
 
 inline std::string control_address(const std::string& partition) {

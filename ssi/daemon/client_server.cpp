@@ -29,6 +29,7 @@ void answer_run(const ClientActions& actions, int socket, Packet& packet, std::u
         if (const ucred who = credentials_of(socket);
             who.uid == 0 && actions.give_views && (flags & Parameters::home_only) == 0)
             actions.give_views(who.pid, socket);
+        actions.runtime.copy(answer.text, sizeof answer.text - 1);
         answer.good = 1;
     } catch (const std::exception& error) {
         std::string(error.what()).copy(answer.text, sizeof answer.text - 1);

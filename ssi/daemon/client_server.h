@@ -19,6 +19,7 @@ struct ClientActions {
     std::function<std::vector<MemberInfo>()> nodes;
     std::function<std::string(uid_t asking)> processes;         // JSON
     std::function<void(pid_t process, int socket)> give_views;  // none: there are none
+    std::string runtime;  // its file: whoever runs a program must be able to read it
 };
 
 // Accepts clients on ADDRESS, on threads of its own, until the daemon ends.

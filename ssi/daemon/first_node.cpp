@@ -110,7 +110,8 @@ void run_first_node(Node& node, Keeper keeper) {
                            spdlog::warn("process {} sees the home's own /proc and /sys: {}",
                                         process, error.what());
                        }
-                   }});
+                   },
+                   injector.runtime().path});
     serve_daemons(node, [&](Connection connection) {
         if (connection.purpose() != Purpose::member)
             throw Error("this is the first node: programs have no threads from elsewhere here");

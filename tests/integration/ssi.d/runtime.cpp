@@ -50,13 +50,16 @@ bool send_back(int fd) {
     return count > 0 && call(SYS_write, fd, address(buffer), count) == count;
 }
 
-// The descriptor of the `channel` message that stands in the control socket, or -1.
+// The descriptor of the `channel` message that stands in the control socket, or -1 when the daemon
+// is gone: the link and the channels are there without it.
 int take_channel() {
     ssi::ControlMessage message{};
     iovec part{&message, sizeof message};
     alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
     msghdr header{nullptr, 0, &part, 1, room, sizeof room, 0};
-    if (call(SYS_recvmsg, ssi::body_control_fd, address(&header), 0) != sizeof message) end(0);
+    const long size = call(SYS_recvmsg, ssi::body_control_fd, address(&header), 0);
+    if (size == 0) return -1;
+    if (size != sizeof message) end(5);
     const cmsghdr* rights = CMSG_FIRSTHDR(&header);
     if (message.type != ssi::ControlType::channel || rights == nullptr) end(3);
     return *reinterpret_cast<const int*>(CMSG_DATA(rights));
@@ -72,7 +75,12 @@ int take_channel() {
                 if (i == 1) end(0);
                 fds[i].fd = -1;
             }
-        if (fds[0].revents != 0 && count < 16) fds[count++] = {take_channel(), POLLIN, 0};
+        if (fds[0].revents == 0 || count == 16) continue;
+        const int channel = take_channel();
+        if (channel < 0)
+            fds[0].fd = -1;
+        else
+            fds[count++] = {channel, POLLIN, 0};
     }
 }
 

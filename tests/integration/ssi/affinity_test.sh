@@ -4,7 +4,7 @@
 # Programs see the CPUs of all nodes, and are where they ask to be.
 # shellcheck source-path=SCRIPTDIR source=ssi.bash
 source "$(dirname "$0")/ssi.bash"
-up --nodes 2 --runtime "$build/ssi/runtime/ssi-runtime"
+up --nodes 2 --runtime "$work/bin/ssi-runtime"
 programs=$build/tests/ssi/programs
 
 equal "nproc counts the CPUs of all nodes" 2 "$(home ssi run nproc)"

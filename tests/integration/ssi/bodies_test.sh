@@ -46,6 +46,7 @@ check "it has body processes again" home ssi-test-client body 1 3
 
 hold
 "$sc" kill 1
+"$sc" start 1
 check "a body process outlives its daemon's crash" kill -0 "$body"
 kill -KILL "$body"
 wait

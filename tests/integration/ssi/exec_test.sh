@@ -8,6 +8,10 @@ up --nodes 1
 
 check "a program is entered" home ssi run "${entered[@]}"
 check "a program of an unprivileged user is entered" as_nobody ssi run "${entered[@]}"
+chmod 700 "$test_runtime"
+check "a user who cannot read the runtime is told so" fails_with 'ssi-test-runtime: Permission denied: install' \
+    as_nobody ssi run true
+chmod 755 "$test_runtime"
 check "what a shell starts is entered" home ssi run sh -c "${entered[*]}; exit \$?"
 check "a script is entered through its interpreter" home ssi run bash -c "echo '#!/bin/sh
 ${entered[*]}' >$work/script; chmod +x $work/script; $work/script"

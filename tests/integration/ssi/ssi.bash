@@ -17,7 +17,7 @@ nobody=65534
 # Any user must be able to run what the tests run, wherever the tree lies.
 chmod 755 "$work"
 mkdir "$work/bin"
-cp "$build/ssi/cli/ssi" "$programs"/ssi-test-* "$work/bin/"
+cp "$build/ssi/cli/ssi" "$build/ssi/runtime/ssi-runtime" "$programs"/ssi-test-* "$work/bin/"
 test_runtime=$work/bin/ssi-test-runtime
 
 trap '"$sc" down; rm -rf "$work"' EXIT

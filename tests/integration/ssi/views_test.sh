@@ -7,7 +7,7 @@ source "$(dirname "$0")/ssi.bash"
 # More on each node than this machine has: what is seen cannot be its own.
 each=$(($(nproc --all) + 1))
 all=$((2 * each))
-up --nodes 2 --cpus $each --runtime "$build/ssi/runtime/ssi-runtime"
+up --nodes 2 --cpus $each --runtime "$work/bin/ssi-runtime"
 
 # shellcheck disable=SC2016 # for the inner shell
 view_server() { ip netns pids "$HOLON_SSI_CLUSTER-n0" | xargs -rn1 sh -c 'grep -qx ssid-view /proc/$0/comm && echo $0' || true; }
