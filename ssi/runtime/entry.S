@@ -54,9 +54,9 @@ ssi_home_trap:
         mov %rsp, %rbp                  /* rbp is the program's, saved in the frame */
         cmpl $0, ssi_prepared(%rip)
         je 1f
-        mov 168(%rdx), %rax             /* UContext::rip */
+        mov 160(%rdx), %rax             /* UContext::rsp */
         shr $32, %rax
-        cmp $RANGE_UPPER, %eax               /* a kick for a deputy: it is on that stack already */
+        cmp $RANGE_UPPER, %eax          /* a kick for a deputy: it is on that stack already */
         je 1f
         mov %gs:THREAD_STACK_TOP, %rsp
 1:      and $-64, %rsp
@@ -138,10 +138,11 @@ ssi_interruptible_abort:
         ret
 
 /* Every handler of the program's, as the kernel knows it at home. A home thread goes on to the program's own, in the frame
-   that the kernel has built. A thread that is inside the runtime is a deputy: the signal is its body's. */
+   that the kernel has built. A thread on a stack of the runtime's is a deputy: the signal is its body's. Where it executes says
+   nothing: a home thread that reads the time is in the vDSO, which is the runtime's, and a deputy that does is in the kernel's. */
         .globl ssi_home_signal
 ssi_home_signal:
-        mov 168(%rdx), %rax             /* UContext::rip */
+        mov 160(%rdx), %rax             /* UContext::rsp */
         shr $32, %rax
         cmp $RANGE_UPPER, %eax
         je 1f

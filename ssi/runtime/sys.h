@@ -103,6 +103,7 @@ struct UContext {
     std::uint64_t sigmask;
 };
 static_assert(offsetof(UContext, rip) == 168);
+static_assert(offsetof(UContext, rsp) == 160);
 
 struct SigInfo {
     std::int32_t signo;
