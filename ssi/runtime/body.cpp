@@ -61,8 +61,8 @@ namespace {
 Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
                   std::size_t extra_size) {
     thread->mask = call.mask;
-    long error = send_frame(thread->channel, wire::Type::call, flags, 0, 0, &call, sizeof call,
-                            extra, extra_size);
+    long error = send_frame(thread->channel, wire::Type::call, flags, thread->signals_taken,
+                            thread->signals_seen, &call, sizeof call, extra, extra_size);
     wire::Frame frame;
     if (error == 0)
         error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
@@ -136,9 +136,68 @@ long alternate_stack(Thread* thread, const Call& call, const sys::UContext* cont
 [[noreturn]] void end_body(Thread* thread, Call& call) {
     call.args[1] = static_cast<std::int64_t>(thread->clear_tid);
     call.args[2] = static_cast<std::int64_t>(thread->robust_list);
-    send_frame(thread->channel, wire::Type::call, 0, 0, 0, &call, sizeof call);
+    send_frame(thread->channel, wire::Type::call, 0, thread->signals_taken, thread->signals_seen,
+               &call, sizeof call);
     sys::call(__NR_close, thread->channel);
     leave_thread();
+}
+
+/// Calls that wait for signals with a mask of their own: where it is.
+std::uint64_t mask_of_wait(const Call& call) {
+    constexpr std::int64_t epoll_pwait2 = 441;
+    switch (call.number) {
+        case __NR_rt_sigsuspend:
+            return static_cast<std::uint64_t>(call.args[0]);
+        case __NR_ppoll:
+            return static_cast<std::uint64_t>(call.args[3]);
+        case __NR_epoll_pwait:
+        case epoll_pwait2:
+            return static_cast<std::uint64_t>(call.args[4]);
+        case __NR_pselect6: {
+            std::uint64_t where = 0;
+            const auto pair = static_cast<std::uint64_t>(call.args[5]);
+            return pair != 0 && copy_in(&where, pair, sizeof where) == 0 ? where : 0;
+        }
+        default:
+            return 0;
+    }
+}
+
+/// A signal that was passed on before the program blocked it is here, and the kernel at home does
+/// not know it any more: calls that wait for signals, or ask which there are, find it here. True:
+/// answered.
+bool answered_by_kept_signal(Thread* thread, const Call& call, long& result) {
+    const std::uint64_t kept = kept_signals(thread);
+    if (kept == 0) return false;
+    if (call.number == __NR_rt_sigtimedwait) {
+        std::uint64_t set;
+        sys::SigInfo info;
+        if (call.args[3] != 8 ||
+            copy_in(&set, static_cast<std::uint64_t>(call.args[0]), sizeof set) != 0 ||
+            !take_kept_signal(thread, set, info))
+            return false;
+        result = info.signo;
+        if (call.args[1] != 0 &&
+            copy_out(static_cast<std::uint64_t>(call.args[1]), &info, sizeof info) != 0)
+            result = -sys::e_fault;
+        return true;
+    }
+    if (call.number == __NR_rt_sigpending) {
+        const auto where = static_cast<std::uint64_t>(call.args[0]);
+        std::uint64_t set;
+        result = ask_deputy(thread, call, 0, nullptr, 0).result;
+        if (result == 0 && call.args[1] == 8 && copy_in(&set, where, sizeof set) == 0) {
+            set |= kept;
+            copy_out(where, &set, sizeof set);
+        }
+        return true;
+    }
+    std::uint64_t mask;
+    const std::uint64_t where = mask_of_wait(call);
+    if (where == 0 || copy_in(&mask, where, sizeof mask) != 0 || (kept & ~mask) == 0) return false;
+    force_kept_signals(thread, ~mask);
+    result = -sys::e_intr;
+    return true;
 }
 
 long forward(Thread* thread, Call& call, sys::UContext* context) {
@@ -191,7 +250,8 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
     if (!row) return -sys::e_nosys;
     if (row->what == syscalls::Class::refuse && row->answer != syscalls::Answer::pin)
         return -static_cast<long>(row->answer);
-    if (cpu_time::body_call(thread, call, result) || local_call(call, result) ||
+    if (answered_by_kept_signal(thread, call, result) ||
+        cpu_time::body_call(thread, call, result) || local_call(call, result) ||
         carried_call(thread, call, result))
         return result;
     return ask_deputy(thread, call, 0, nullptr, 0).result;
@@ -294,6 +354,12 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
         return;
     }
     if (signo == sys::sig_sys && info->code == sys_user_dispatch) {
+        if (unseen_signals(thread)) {
+            // They came before the call: their handlers run, and then the instruction again.
+            context->rip -= 2;
+            if (deliver_signals(thread, context)) return;
+            context->rip += 2;
+        }
         Call call{static_cast<std::int64_t>(context->rax),
                   {static_cast<std::int64_t>(context->rdi), static_cast<std::int64_t>(context->rsi),
                    static_cast<std::int64_t>(context->rdx), static_cast<std::int64_t>(context->r10),

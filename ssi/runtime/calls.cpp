@@ -184,6 +184,8 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     parent->node = 0;
     parent->clear_tid = (flags & sys::clone_child_cleartid) != 0 ? child_tid : 0;
     parent->robust_list = 0;
+    parent->pending_signals = 0;
+    parent->signals_taken = parent->signals_seen = parent->signals_put;
     adopt(parent);
     affinity::after_fork(parent, first);
     cpu_time::forget(parent);

@@ -27,6 +27,9 @@ bool starts_something(long number) {
 }
 
 [[noreturn]] void end(Thread* thread, long status) {
+    const std::uint64_t all = ~0UL;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
+    return_signals(thread, thread->signals_taken, true);
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
     const bool last = unplace_thread(thread);
     sys::call(__NR_close, thread->channel);
@@ -80,8 +83,9 @@ void take_state(Thread* thread, const std::uint8_t* data, std::size_t size) {
         die("a body sent a broken thread state", static_cast<long>(size));
 }
 
+/// `unseen`: signals are on their way to the body, which it had not seen when it made the call.
 Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::size_t extra_size,
-            bool carries) {
+            bool carries, bool unseen) {
     CallArgs args{
         call.number,
         {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]}};
@@ -101,6 +105,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         default:
             break;
     }
+    if (unseen) return {restart, 0};
     if (needs_home(args)) recall_all(pin_reason(args));
     // Whatever it is, the body makes it again, at home.
     if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0) return {restart, 0};
@@ -196,6 +201,7 @@ long next_frame(Thread* thread, wire::Frame& frame) {
 void deputy_main(Thread* thread) {
     // All signals are blocked since the thread was made; the body's mask comes into force below.
     thread->mask = ~0UL;
+    thread->signals_put = thread->signals_taken = thread->signals_seen = 0;
     {
         const RoomForDescriptors room;
         const long channel = open_channel(thread->node, thread->number);
@@ -224,7 +230,11 @@ void deputy_main(Thread* thread) {
         if (frame.type != wire::Type::call || frame.length < sizeof call)
             die("a body sent what is no call", static_cast<long>(frame.type));
         memcpy(&call, thread->buffer, sizeof call);
+        __atomic_store_n(&thread->signals_taken, static_cast<std::uint32_t>(frame.a),
+                         __ATOMIC_RELEASE);
         set_deputy_mask(thread, call.mask);
+        // There may be room again for what the kernel was told to keep.
+        if (thread->pending_signals != 0 || thread->full) pass_signals(thread);
         ++thread->calls;
         policy::count_call();
         if ((process.flags & Parameters::trace) != 0)
@@ -236,7 +246,8 @@ void deputy_main(Thread* thread) {
             continue;
         }
         const Reply reply = serve(thread, call, thread->buffer + sizeof call,
-                                  frame.length - sizeof call, (frame.flags & carries_bytes) != 0);
+                                  frame.length - sizeof call, (frame.flags & carries_bytes) != 0,
+                                  static_cast<std::uint32_t>(frame.b) != thread->signals_seen);
         // What interrupted the call is at the body's node before the result is.
         if (thread->pending_signals != 0) pass_signals(thread);
         error =

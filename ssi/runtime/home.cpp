@@ -156,7 +156,7 @@ void interrupted_deputy(sys::UContext* context) {
     constexpr std::uint64_t syscall_size = 2;
     const bool given_up = context->rip == call + syscall_size &&
                           context->rax == static_cast<std::uint64_t>(-sys::e_intr) &&
-                          self()->signals_put == self()->signals_taken;
+                          self()->signals_put == self()->signals_seen;
     if ((context->rip >= begin && context->rip <= call) || given_up)
         context->rip = reinterpret_cast<std::uint64_t>(ssi_interruptible_abort);
 }

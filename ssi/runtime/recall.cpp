@@ -8,6 +8,7 @@
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/lock.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 #include "ssi/syscalls/table.h"
 
@@ -106,12 +107,8 @@ void disarm() { space::disarm(); }
 void come_home(Thread* thread) {
     const std::uint64_t all = ~0UL;
     sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
-    // What had come for the body and was not passed on comes again, now to this thread.
-    while (thread->signals_taken != thread->signals_put) {
-        PendingSignal& signal = thread->signals[thread->signals_taken++ % Thread::signal_slots];
-        sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, signal.info.signo,
-                       &signal.info);
-    }
+    // What had come for the body and was not seen by it comes again, now to this thread.
+    return_signals(thread, thread->signals_taken, false);
     sys::call(__NR_close, thread->channel);
     thread->channel = -1;
     thread->robust_list = thread->state.robust_list;
@@ -159,8 +156,8 @@ void go_home_if_asked(Thread* thread, sys::UContext* context) {
         const PendingSignal& signal =
             thread->signals[thread->signals_taken++ % Thread::signal_slots];
         const Call back{call_signal_back, {}, context->sigmask};
-        send_frame(thread->channel, wire::Type::call, 0, 0, 0, &back, sizeof back, &signal.info,
-                   sizeof signal.info);
+        send_frame(thread->channel, wire::Type::call, 0, thread->signals_taken,
+                   thread->signals_taken, &back, sizeof back, &signal.info, sizeof signal.info);
     }
     ThreadState& state = thread->state;
     const sys::StackT alternate = state.context.stack;
@@ -171,8 +168,9 @@ void go_home_if_asked(Thread* thread, sys::UContext* context) {
     state.clear_tid = thread->clear_tid;
     state.robust_list = thread->robust_list;
     const Call call{call_come_home, {}, context->sigmask};
-    const long error = send_frame(thread->channel, wire::Type::call, 0, 0, 0, &call, sizeof call,
-                                  &state, travelling_size(state));
+    const long error =
+        send_frame(thread->channel, wire::Type::call, 0, thread->signals_taken,
+                   thread->signals_taken, &call, sizeof call, &state, travelling_size(state));
     if (error != 0) sys::call(__NR_exit_group, 0);
     sys::call(__NR_close, thread->channel);
     leave_thread();

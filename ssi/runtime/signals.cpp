@@ -23,17 +23,38 @@ constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
 constexpr std::uint32_t ring = Thread::signal_slots;
 
 Lock action_lock;
-/// The program's flags where the kernel has others: it fills in siginfo only when SA_SIGINFO is set
-/// (arch/x86/kernel/signal_64.c, Linux 6.1), and a deputy must know what to pass on.
-std::uint64_t program_flags[65];
+/// The program's actions as it gave them: the kernel has another handler, and other flags, for it
+/// fills in siginfo only when SA_SIGINFO is set (arch/x86/kernel/signal_64.c, Linux 6.1), and a
+/// deputy must know what to pass on.
+sys::SigAction program_actions[65];
 
 std::uint64_t bit(int signo) { return 1UL << (signo - 1); }
 std::uint64_t master() { return reinterpret_cast<std::uint64_t>(&ssi_home_signal); }
 
+/// The actions are looked at by a deputy's handler of signals, too: whoever holds their lock takes
+/// no signal.
+class Actions {
+  public:
+    Actions() {
+        const std::uint64_t all = ~0UL;
+        sys::call_with(__NR_rt_sigprocmask, 2, &all, &before_, 8);
+        action_lock.acquire();
+    }
+    ~Actions() {
+        action_lock.release();
+        sys::call_with(__NR_rt_sigprocmask, 2, &before_, 0, 8);
+    }
+    Actions(const Actions&) = delete;
+    Actions& operator=(const Actions&) = delete;
+
+  private:
+    std::uint64_t before_ = 0;
+};
+
 /// The action as the kernel gets it: the master handler in place of the program's.
 void give_to_kernel(long signo, sys::SigAction& action) {
     ssi_handlers[signo] = action.handler;
-    program_flags[signo] = action.flags;
+    program_actions[signo] = action;
     action.handler = master();
     action.flags |= sys::sa_siginfo;
 }
@@ -69,8 +90,8 @@ long signal_action(long signo, std::uint64_t action, std::uint64_t old, long siz
     if (signo < 1 || signo > 64) return -sys::e_inval;
     long result;
     {
-        Holding held(action_lock);
-        const sys::SigAction programs{ssi_handlers[signo], program_flags[signo], 0, 0};
+        const Actions mine;
+        const sys::SigAction programs = program_actions[signo];
         wanted.mask &= ~sigsys_bit;
         if (action != 0 && wanted.handler > 1 && ssi_prepared != 0) {
             give_to_kernel(signo, wanted);
@@ -90,11 +111,11 @@ void release_actions() { action_lock = Lock{}; }
 
 sys::SigAction program_action(long signo) {
     sys::SigAction action{};
-    Holding held(action_lock);
+    const Actions mine;
     sys::call_with(__NR_rt_sigaction, signo, 0, &action, 8);
     if (action.handler == master()) {
-        action.handler = ssi_handlers[signo];
-        action.flags = program_flags[signo];
+        action.handler = program_actions[signo].handler;
+        action.flags = program_actions[signo].flags;
     }
     return action;
 }
@@ -108,16 +129,29 @@ void set_deputy_mask(Thread* thread, std::uint64_t mask) {
 
 void pass_signals(Thread* thread) {
     while (__atomic_exchange_n(&thread->pending_signals, 0U, __ATOMIC_ACQ_REL) != 0) {
-        while (thread->signals_taken != __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE)) {
-            PendingSignal& signal = thread->signals[thread->signals_taken % ring];
-            space::send_signal(thread->node, thread->number, signal);
-            __atomic_store_n(&thread->signals_taken, thread->signals_taken + 1, __ATOMIC_RELEASE);
+        while (thread->signals_seen != __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE)) {
+            space::send_signal(thread->node, thread->number,
+                               thread->signals[thread->signals_seen % ring]);
+            ++thread->signals_seen;
         }
     }
     // Where the ring was full the kernel was told to keep signals back (deputy_signal).
+    thread->full = false;
     if (thread->mask == ~0UL) return;
     const std::uint64_t mask = thread->mask;
     sys::call_with(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+}
+
+void return_signals(Thread* thread, std::uint32_t taken, bool ended) {
+    constexpr int si_user = 0, si_kernel = 0x80, si_timer = -2;
+    for (; taken != thread->signals_put; ++taken) {
+        sys::SigInfo& info = thread->signals[taken % ring].info;
+        if (!ended)
+            sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, info.signo, &info);
+        else if (info.code == si_user || info.code == si_kernel || info.code == si_timer)
+            sys::call_with(__NR_rt_sigqueueinfo, process.pid, info.signo, &info);
+    }
+    thread->signals_taken = thread->signals_seen = thread->signals_put;
 }
 
 void receive_signal(std::uint32_t number, const PendingSignal& signal) {
@@ -127,11 +161,12 @@ void receive_signal(std::uint32_t number, const PendingSignal& signal) {
     sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
 }
 
-void deliver_signals(Thread* thread, sys::UContext* context) {
+bool deliver_signals(Thread* thread, sys::UContext* context) {
     // Oldest first. Those that the thread keeps back stay in the ring, in order; only the agent
     // adds at its other end, so they move up towards the end that has been looked at.
     const std::uint32_t end = __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE);
     const std::uint32_t begin = thread->signals_taken;
+    thread->signals_seen = end;
     std::uint32_t kept = 0;
     PendingSignal keep[ring];
     for (std::uint32_t at = begin; at != end; ++at) {
@@ -141,9 +176,41 @@ void deliver_signals(Thread* thread, sys::UContext* context) {
         else if (!push_signal(thread, *context, signal.info, signal.action))
             die("a signal's frame does not fit the stack", signal.info.signo);
     }
-    if (begin + kept == end) return;  // nothing was delivered
+    if (begin + kept == end) return false;
     for (std::uint32_t i = 0; i < kept; ++i) thread->signals[(end - kept + i) % ring] = keep[i];
     __atomic_store_n(&thread->signals_taken, end - kept, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool unseen_signals(const Thread* thread) {
+    return thread->signals_seen != __atomic_load_n(&thread->signals_put, __ATOMIC_ACQUIRE);
+}
+
+std::uint64_t kept_signals(const Thread* thread) {
+    std::uint64_t set = 0;
+    for (std::uint32_t at = thread->signals_taken; at != thread->signals_seen; ++at)
+        set |= bit(thread->signals[at % ring].info.signo);
+    return set;
+}
+
+bool take_kept_signal(Thread* thread, std::uint64_t set, sys::SigInfo& info) {
+    // The lowest number, and of equals the oldest, as the kernel chooses.
+    const std::uint64_t wanted = kept_signals(thread) & set;
+    if (wanted == 0) return false;
+    const int signo = __builtin_ctzl(wanted) + 1;
+    std::uint32_t at = thread->signals_taken;
+    while (thread->signals[at % ring].info.signo != signo) ++at;
+    info = thread->signals[at % ring].info;
+    for (; at != thread->signals_taken; --at)
+        thread->signals[at % ring] = thread->signals[(at - 1) % ring];
+    __atomic_store_n(&thread->signals_taken, thread->signals_taken + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+void force_kept_signals(Thread* thread, std::uint64_t set) {
+    for (std::uint32_t at = thread->signals_taken; at != thread->signals_seen; ++at)
+        if ((set & bit(thread->signals[at % ring].info.signo)) != 0)
+            thread->signals[at % ring].forced = 1;
 }
 
 }  // namespace holon::ssi
@@ -152,11 +219,18 @@ using namespace holon::ssi;
 
 extern "C" void deputy_signal(int, const sys::SigInfo* info, sys::UContext* context) {
     Thread* thread = self();
-    PendingSignal signal{*info, program_action(info->signo), thread->temporary_mask ? 1UL : 0UL};
+    // One after the other: the frame that is left gives the mask back.
+    const std::uint64_t all = ~0UL;
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
+    sys::SigAction action = program_action(info->signo);
+    // The kernel has reset it already (SA_RESETHAND): it is still this signal's.
+    if (action.handler <= 1) action = program_actions[info->signo];
+    const PendingSignal signal{*info, action, thread->temporary_mask ? 1UL : 0UL};
     if (!put(thread, signal)) {
         // No room: the kernel keeps the rest until the ring has been passed on. This one is sent
         // again to this thread, and waits there.
         context->sigmask = ~0UL;
+        thread->full = true;
         sys::SigInfo again = *info;
         sys::call_with(__NR_rt_tgsigqueueinfo, sys::call(__NR_getpid), thread->local_tid,
                        info->signo, &again);

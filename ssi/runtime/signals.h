@@ -33,6 +33,19 @@ void pass_signals(Thread* thread);
 /// Body's node: a signal has come for that thread. The agent's thread only.
 void receive_signal(std::uint32_t number, const PendingSignal& signal);
 /// Body: turns `context` into the entry of the handlers of all signals that may be delivered now.
-void deliver_signals(Thread* thread, sys::UContext* context);
+/// False: there is none.
+bool deliver_signals(Thread* thread, sys::UContext* context);
+/// Body: signals have come that it has not looked at.
+bool unseen_signals(const Thread* thread);
+/// Body: calls that wait for signals or ask for them, answered by those that are kept here already.
+/// `waiting`: of the call's own mask, signals that it lets through come first (-EINTR).
+std::uint64_t kept_signals(const Thread* thread);
+/// Body: the first signal of the set that is kept here. False: none is.
+bool take_kept_signal(Thread* thread, std::uint64_t set, sys::SigInfo& info);
+/// Body: those of the set are delivered whatever the mask.
+void force_kept_signals(Thread* thread, std::uint64_t set);
+/// Deputy: the body has come home or ended, having taken signals up to number `taken`. Those that
+/// it never saw come again to this thread; of a thread that ended, those that were for the process.
+void return_signals(Thread* thread, std::uint32_t taken, bool ended);
 
 }  // namespace holon::ssi

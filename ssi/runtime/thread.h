@@ -58,15 +58,19 @@ struct Thread {
     std::uint64_t calls;  ///< forwarded
     std::uint64_t mask;   ///< deputy: the signal mask that the kernel has for it
     bool temporary_mask;  ///< deputy: in a call that waits with a mask of its own
-    static constexpr std::uint32_t signal_slots = 16;
-    PendingSignal
-        signals[signal_slots];  ///< a ring; taken from `signals_taken`, put at `signals_put`
+    bool full;            ///< deputy: the ring was; the kernel keeps all signals meanwhile
+    static constexpr std::uint32_t signal_slots = 64;
+    /// A ring: put at `signals_put`, free again when `signals_taken` has gone by. A deputy and its
+    /// body number signals alike, from 0 on: what the body has taken is free in the deputy's ring
+    /// too, and what it has not seen when it ends is still there.
+    PendingSignal signals[signal_slots];
     std::uint32_t signals_put, signals_taken;
-    std::uint32_t recalled;    ///< to come home (deputy), to go home (body)
-    CpuMask allowed;           ///< at home: the virtual CPUs it may use; under thread_lock
-    std::uint32_t bound;       ///< at home: its kernel does not let it use all of the home's CPUs
-    std::uint32_t leaving;     ///< at home: must be on another node
-    std::int32_t later_timer;  ///< of kick_later(), if `later` is set
+    std::uint32_t signals_seen;  ///< body: looked at, delivered or kept; deputy: passed on
+    std::uint32_t recalled;      ///< to come home (deputy), to go home (body)
+    CpuMask allowed;             ///< at home: the virtual CPUs it may use; under thread_lock
+    std::uint32_t bound;         ///< at home: its kernel does not let it use all of the home's CPUs
+    std::uint32_t leaving;       ///< at home: must be on another node
+    std::int32_t later_timer;    ///< of kick_later(), if `later` is set
     std::uint32_t later;
     KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;
