@@ -155,6 +155,7 @@ std::int16_t interest(const Link& link) {
             sys::call_with(__NR_read, wake_event, &value, sizeof value);
         }
         for (std::size_t i = 2; i < count; ++i) {
+            if (!process.body_on[node_of[i]]) continue;  // let go of meanwhile (space::disarm)
             if ((polled[i].revents & poll_out) != 0) memory::link(node_of[i]).flush();
             if ((polled[i].revents & ~poll_out) != 0) take_frames_at_home(node_of[i]);
         }
@@ -187,6 +188,11 @@ bool start() {
                          reinterpret_cast<void*>(thread->stack_top), 0, 0, 0, run_home, thread);
     sys::call_with(__NR_rt_sigprocmask, 2, &before, 0, 8);
     return !sys::failed(tid);
+}
+
+void forget() {
+    if (wake_event >= 0) sys::call(__NR_close, wake_event);
+    wake_event = -1;
 }
 
 void wake() {

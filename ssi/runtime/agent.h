@@ -15,6 +15,8 @@ Sequence& applied();
 bool start();
 /// Home: a link was added or something was queued while the agent sleeps.
 void wake();
+/// In a fork child, which has no agent.
+void forget();
 /// Body process: the agent is its first thread.
 [[noreturn]] void run_body();
 

@@ -36,6 +36,7 @@ void begin_thread(void* argument) {
 
 /// First function of a child that shares memory with its parent until it executes or exits.
 void begin_sharing_child(void* argument) {
+    NoRoomForDescriptors::release();
     auto* thread = static_cast<Thread*>(argument);
     adopt(thread);
     thread->tid = thread->local_tid;
@@ -73,11 +74,6 @@ long copy_out(std::uint64_t to, const void* from, std::size_t size) {
     if (!process.home) return ssi_copy(reinterpret_cast<void*>(to), from, size);
     // At home SIGSEGV is the program's. A file's read copies as any user of that address would.
     Holding held(copy_lock);
-    if (copy_file < 0) {
-        const long file = sys::call_with(__NR_memfd_create, "ssi", 1);  // MFD_CLOEXEC
-        if (sys::failed(file)) return -sys::e_fault;
-        copy_file = hide_descriptor(static_cast<int>(file));
-    }
     if (sys::call_with(__NR_pwrite64, copy_file, from, size, 0) != static_cast<long>(size))
         return -sys::e_fault;
     std::size_t done = 0;
@@ -161,8 +157,10 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
         if (stack != 0) thread->state.context.rsp = stack;
         thread->number = ~0U;
         flags &= ~(sys::clone_settls | sys::clone_child_cleartid);
+        const NoRoomForDescriptors none;  // until the child has its limits
         const long pid = ssi_clone_thread(flags, reinterpret_cast<void*>(thread->stack_top),
                                           parent_tid, child_tid, 0, begin_sharing_child, thread);
+        if (sys::failed(pid)) NoRoomForDescriptors::release();
         // With CLONE_VFORK the child is out of this memory now. Without it, its block is its own
         // until it ends.
         if (sys::failed(pid) || (flags & sys::clone_vfork) != 0)
@@ -171,10 +169,12 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     }
 
     space::freeze();
+    const NoRoomForDescriptors none;
     const long pid =
         sys::call_with(__NR_clone, flags, 0, parent_tid, child_tid,
                        call.number == __NR_clone ? static_cast<std::uint64_t>(call.a[4]) : 0UL);
     if (pid != 0) {
+        NoRoomForDescriptors::release();
         space::thaw();
         return pid;
     }
@@ -195,7 +195,13 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
     resume(parent, state, state.context.stack);
 }
 
-void release_copies() { copy_lock = Lock{}; }
+void prepare_copies() {
+    // A child that shares memory but not descriptors must find it: not when it is first needed.
+    copy_lock = Lock{};
+    if (copy_file >= 0) sys::call(__NR_close, copy_file);
+    const long file = sys::call_with(__NR_memfd_create, "ssi", 1);  // MFD_CLOEXEC
+    copy_file = sys::failed(file) ? -1 : hide_descriptor(static_cast<int>(file));
+}
 
 long futex_call(Thread* thread, const CallArgs& call) {
     // fault_in_user_writeable (Linux 6.1) faults without FAULT_FLAG_ALLOW_RETRY: userfaultfd

@@ -42,8 +42,8 @@ long descriptor_call(Thread* thread, const CallArgs& call);
 long copy_in(void* to, std::uint64_t from, std::size_t size);
 long copy_out(std::uint64_t to, const void* from, std::size_t size);
 
-/// In a fork child: nobody else is copying.
-void release_copies();
+/// Before the first copy; and in a fork child, whose copies do not go through its parent's file.
+void prepare_copies();
 
 /// The deputy's life: ships `thread->state` to its node, serves its calls, until the thread ends or
 /// comes home.

@@ -16,39 +16,54 @@ struct Limit {
     std::uint64_t soft, hard;
 };
 
+/// The limit is the process's: the first that needs room raises it, the last gives it back.
+Lock room_lock;
+Sequence closings;
+std::uint32_t rooms;
+Limit programs;
+
 }  // namespace
 
 RoomForDescriptors::RoomForDescriptors() {
-    Limit limit{};
-    sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
-    soft_ = limit.soft;
-    if (limit.soft == limit.hard) return;
-    limit.soft = limit.hard;
-    sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
-    raised_ = true;
+    const Holding held(room_lock);
+    if (rooms++ != 0) return;
+    sys::call_with(__NR_prlimit64, 0, nofile, 0, &programs);
+    const Limit limit{programs.hard, programs.hard};
+    if (programs.soft != programs.hard) sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
 }
 
 RoomForDescriptors::~RoomForDescriptors() {
-    if (!raised_) return;
-    Limit limit{};
-    sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
-    limit.soft = soft_;
-    sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
+    const Holding held(room_lock);
+    if (--rooms != 0) return;
+    if (programs.soft != programs.hard) sys::call_with(__NR_prlimit64, 0, nofile, &programs, 0);
+    closings.advance();
 }
 
+NoRoomForDescriptors::NoRoomForDescriptors() {
+    for (;;) {
+        room_lock.acquire();
+        const std::uint32_t seen = closings.now();
+        if (rooms == 0) return;
+        room_lock.release();
+        closings.wait_for(seen + 1);
+    }
+}
+
+void NoRoomForDescriptors::release() { room_lock.release(); }
+void NoRoomForDescriptors::forget() { room_lock = Lock{}; }
+
 int hide_descriptor(int fd) {
-    Limit limit{};
-    sys::call_with(__NR_prlimit64, 0, nofile, 0, &limit);
-    if (base == 0)
-        base = limit.hard >= limit.soft + wanted ? limit.soft : limit.hard - limit.hard / 8;
-    Limit raised = limit;
-    raised.soft = base + wanted < limit.hard ? base + wanted : limit.hard;
-    const bool raise = raised.soft > limit.soft;
-    if (raise) sys::call_with(__NR_prlimit64, 0, nofile, &raised, 0);
+    const RoomForDescriptors room;
+    {
+        const Holding held(room_lock);
+        if (base == 0)
+            base = programs.hard >= programs.soft + wanted ? programs.soft
+                                                           : programs.hard - programs.hard / 8;
+    }
     const long hidden_fd = sys::call_with(__NR_fcntl, fd, f_dupfd_cloexec, base);
-    if (raise) sys::call_with(__NR_prlimit64, 0, nofile, &limit, 0);
     if (sys::failed(hidden_fd)) return fd;
     sys::call(__NR_close, fd);
+    const Holding held(room_lock);
     if (static_cast<std::uint64_t>(hidden_fd) > last) last = static_cast<std::uint64_t>(hidden_fd);
     return static_cast<int>(hidden_fd);
 }

@@ -184,6 +184,7 @@ bool prepare_process(sys::UContext* context) {
     process.userfault = -1;
     Thread* main = new_thread();
     if (main == nullptr) return false;
+    prepare_copies();
     space::prepare();
     adopt_handlers();
 

@@ -57,10 +57,16 @@ class RoomForDescriptors {
     ~RoomForDescriptors();
     RoomForDescriptors(const RoomForDescriptors&) = delete;
     RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
-
-  private:
-    std::uint64_t soft_;
-    bool raised_ = false;
+};
+/// From here on no thread has raised the limit for room, until release(): a child inherits what is
+/// the program's own.
+class NoRoomForDescriptors {
+  public:
+    NoRoomForDescriptors();
+    /// Also by a child that shares the memory.
+    static void release();
+    /// In a fork child.
+    static void forget();
 };
 
 bool hidden(std::uint32_t fd);

@@ -186,7 +186,9 @@ void thaw() {
 }
 
 void forget() {
-    if (process.armed) memory::close();
+    memory::close();
+    agent::forget();
+    NoRoomForDescriptors::forget();
     if (process.control >= 0) sys::call(__NR_close, process.control);
     process.control = -1;
     process.armed = false;
@@ -202,10 +204,10 @@ void forget() {
     process.live_threads = 1;
     process.next_number = 1;
     state.change = Lock{};
-    release_copies();
     release_actions();
     forget_clock_change();
     after_fork();
+    prepare_copies();
 }
 
 std::uint64_t link_position(std::uint32_t node) {

@@ -72,8 +72,13 @@ Thread* find_thread_by_tid(std::int32_t tid) {
 void after_fork() {
     arena::after_fork();
     blocks_lock = Lock{};
-    for (std::size_t i = 0; i < block_count; ++i)
-        if (blocks[i] != self()) blocks[i]->occupied = 0;
+    for (std::size_t i = 0; i < block_count; ++i) {
+        Thread* thread = blocks[i];
+        // Between the parent's deputies and their bodies; a number may be free or somebody else's.
+        if (thread->occupied != 0 && thread->channel >= 0) sys::call(__NR_close, thread->channel);
+        thread->channel = -1;
+        if (thread != self()) thread->occupied = 0;
+    }
 }
 
 void adopt(Thread* thread) {
