@@ -115,8 +115,11 @@ void Port::copy(dsm::Page page, unsigned count, std::byte* out) {
 }
 
 void Port::drop(dsm::Page page, unsigned count) {
-    sys::call_with(__NR_madvise, address_of(page), std::uint64_t{count} << dsm::page_shift,
-                   sys::madv_dontneed);
+    // Also of memory that the program has locked, which MADV_DONTNEED would leave where it is.
+    const std::uint64_t at = address_of(page), size = std::uint64_t{count} << dsm::page_shift;
+    if (const long error = sys::call_with(__NR_madvise, at, size, sys::madv_dontneed_locked);
+        error != 0)
+        die_at("a page cannot be given up", at, error);
 }
 
 void Port::wake(dsm::Page page) {
@@ -201,9 +204,9 @@ long watch(std::uint64_t begin, std::uint64_t end) {
     return error;
 }
 
-void unwatch_all() {
-    for (std::uint64_t at = 0;;) {
-        const Range range = watched.first_in(at, ~0UL);
+void unwatch(std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t at = begin;;) {
+        const Range range = watched.first_in(at, end);
         if (range.begin >= range.end) break;
         // Linux before 6.1 leaves write protection behind when it unregisters. A call must not
         // cross what is no longer mapped as one: then piece by piece is the kernel's own affair
@@ -214,8 +217,10 @@ void unwatch_all() {
         control(UFFDIO_UNREGISTER, &whole);
         at = range.end;
     }
-    watched.clear();
+    watched.remove(begin, end);
 }
+
+void unwatch_all() { unwatch(0, ~0UL); }
 
 void wake(std::uint64_t begin, std::uint64_t end) {
     uffdio_range range{begin, end - begin};

@@ -49,6 +49,8 @@ Sequence& gathers();
 
 /// Puts memory under the engine (userfaultfd MISSING and WP). 0 or -errno.
 long watch(std::uint64_t begin, std::uint64_t end);
+/// Takes one range out, all of which is at home.
+void unwatch(std::uint64_t begin, std::uint64_t end);
 /// No memory is under the engine any more; every page is at home, and writable as its mapping is.
 void unwatch_all();
 /// Wakes whoever waits for pages there.

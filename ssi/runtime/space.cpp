@@ -57,6 +57,13 @@ long map(std::uint64_t address, std::uint64_t length, long prot, long flags, lon
     flags &= ~(static_cast<long>(sys::map_populate) | sys::map_locked | sys::map_growsdown);
 
     Holding change(state.change);
+    if ((flags & sys::map_fixed) != 0 && process.armed) {
+        // What is there goes before the kernel can refuse: it is asked beforehand, elsewhere.
+        const long probe = sys::call_with(__NR_mmap, 0, length, prot,
+                                          flags & ~static_cast<long>(sys::map_fixed), fd, offset);
+        if (sys::failed(probe)) return probe;
+        sys::call_with(__NR_munmap, probe, length);
+    }
     const auto native = [&] {
         return sys::call_with(__NR_mmap, address, length, prot, flags, fd, offset);
     };
@@ -78,7 +85,7 @@ long map(std::uint64_t address, std::uint64_t length, long prot, long flags, lon
 
 long unmap(std::uint64_t address, std::uint64_t length) {
     const std::uint64_t size = page_up(length);
-    if (!valid(address, size) || length == 0 || in_runtime(address, address + size))
+    if (!valid(address, size) || size == 0 || in_runtime(address, address + size))
         return -sys::e_inval;
     Holding change(state.change);
     if (!process.armed) state.files.remove(address, address + size);
@@ -89,7 +96,9 @@ long unmap(std::uint64_t address, std::uint64_t length) {
 long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
     const std::uint64_t size = page_up(length);
     if ((address & 4095) != 0) return -sys::e_inval;
-    if (!valid(address, size) || in_runtime(address, address + size)) return -sys::e_nomem;
+    if (length == 0) return 0;
+    if (size == 0 || !valid(address, size) || in_runtime(address, address + size))
+        return -sys::e_nomem;
     Holding change(state.change);
     if ((prot & sys::prot_write) != 0) {
         // A file's page that may now be written is the engine's to move.
@@ -112,7 +121,22 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
     }
     const long result = key < 0 ? sys::call_with(__NR_mprotect, address, length, prot)
                                 : sys::call_with(__NR_pkey_mprotect, address, length, prot, key);
-    if (result != 0 || !process.armed) return result;
+    if (!process.armed) return result;
+    if (result != 0) {
+        // What lies before the page that was refused has changed all the same.
+        if (!state.maps.read()) die("/proc/self/maps cannot be read");
+        Mapping mapping;
+        while (state.maps.next(mapping)) {
+            if (mapping.end <= address || mapping.begin >= address + size) continue;
+            const std::uint64_t begin = mapping.begin > address ? mapping.begin : address;
+            const std::uint64_t end = mapping.end < address + size ? mapping.end : address + size;
+            const auto present = static_cast<std::uint32_t>(mapping.prot);
+            Holding holding(memory::lock());
+            tell(wire::Type::protect, begin, end - begin, &present, sizeof present, true);
+        }
+        wait_for_answers();
+        return result;
+    }
     {
         Holding holding(memory::lock());
         const auto wanted = static_cast<std::uint32_t>(prot);
@@ -185,32 +209,52 @@ long remap(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_le
         tell(wire::Type::unmap, address, old_size, nullptr, 0, true);
     }
     wait_for_answers();
-    Mapping before{};
-    if (state.maps.read()) {
-        Mapping each;
-        while (state.maps.next(each))
-            if (each.begin <= address && each.end > address) before = each;
-    }
     Holding holding(memory::lock());
     memory::home().discard(first, last);
+    // Not moved as it is: the kernel may join the moved mapping to a neighbour that is watched,
+    // too, and then takes the userfaultfd from both (mremap_userfaultfd_prep, Linux 6.18).
+    memory::unwatch(address, address + old_size);
     const long result = native();
-    memory::ranges().remove(address, address + old_size);
     memory::check(memory::home().finish_discard(first, last, dsm::Afterwards::unknown,
                                                 dsm::Held::drop, agent_clock()));
+    // What is there now, be it that the kernel refused, perhaps after it had taken the end away.
     const std::uint64_t begin = sys::failed(result) ? address : static_cast<std::uint64_t>(result);
-    const std::uint64_t size = sys::failed(result) ? old_size : new_size;
-    if (const long error = memory::watch(begin, begin + size); error != 0)
-        die("moved memory cannot be watched", error);
-    announce_anonymous(begin, begin + size, before.prot);
+    const std::uint64_t end = begin + (sys::failed(result) ? old_size : new_size);
+    if (!state.maps.read()) die("/proc/self/maps cannot be read");
+    Mapping each;
+    while (state.maps.next(each)) {
+        if (each.end <= begin || each.begin >= end) continue;
+        if (each.begin < begin) each.begin = begin;
+        if (each.end > end) each.end = end;
+        if (const long error = memory::watch(each.begin, each.end); error != 0)
+            die("moved memory cannot be watched", error);
+        announce_anonymous(each.begin, each.end, each.prot);
+    }
     memory::wake(address, address + old_size);
     return result;
 }
+
+namespace {
+
+/// Where the break was at first, at the latest.
+std::uint64_t heap_begin(std::uint64_t present) {
+    if (!state.maps.read()) return present;
+    std::uint64_t begin = present;
+    Mapping mapping;
+    while (state.maps.next(mapping))
+        if (memcmp(mapping.path, "[heap]", 7) == 0 && mapping.begin < begin) begin = mapping.begin;
+    return begin;
+}
+
+}  // namespace
 
 long brk(std::uint64_t end) {
     Holding change(state.change);
     const auto before = static_cast<std::uint64_t>(sys::call(__NR_brk, 0));
     if (end == 0 || end == before) return static_cast<long>(before);
     const std::uint64_t old_end = page_up(before), new_end = page_up(end);
+    // The kernel refuses to go below the heap's beginning: nothing must be given up for that.
+    if (new_end < old_end && end < heap_begin(before)) return static_cast<long>(before);
     if (new_end < old_end)
         return replace(new_end, old_end, wire::Type::unmap, dsm::Afterwards::unknown,
                        dsm::Held::drop, [&] { return sys::call_with(__NR_brk, end); });

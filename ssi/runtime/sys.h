@@ -59,7 +59,8 @@ inline constexpr int map_shared = 1, map_private = 2, map_type = 0xf, map_fixed 
                      map_anonymous = 0x20, map_growsdown = 0x100, map_locked = 0x2000,
                      map_noreserve = 0x4000, map_populate = 0x8000, map_stack = 0x20000,
                      map_hugetlb = 0x40000, map_fixed_noreplace = 0x100000;
-inline constexpr int madv_dontneed = 4, madv_free = 8, madv_dontfork = 10;
+inline constexpr int madv_dontneed = 4, madv_free = 8, madv_dontfork = 10,
+                     madv_dontneed_locked = 24;  // Linux 5.18
 inline constexpr int sig_sys = 31, sig_segv = 11, sig_bus = 7, sig_kill = 9, sig_abrt = 6;
 inline constexpr unsigned long sa_siginfo = 4, sa_restorer = 0x04000000, sa_onstack = 0x08000000,
                                sa_restart = 0x10000000, sa_nodefer = 0x40000000,
