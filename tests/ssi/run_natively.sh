@@ -24,7 +24,7 @@ result() {
 
 for path in "$folder"/*; do
     name=${path##*/}
-    [[ -f $path && -x $path && $name != litmus ]] || continue
+    [[ -f $path && -x $path && $name != litmus && $name != soak ]] || continue
     kind=${name%-static}
     kind=${kind%-nopie}
     right=0

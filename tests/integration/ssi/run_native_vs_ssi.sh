@@ -128,7 +128,7 @@ trap take_down EXIT
 bring_up || { cat "$work/up" >&2 && exit 1; }
 
 if [[ ${#chosen[@]} -eq 0 ]]; then
-    mapfile -t chosen < <(find "$programs" -maxdepth 1 -type f -executable -printf '%f\n' | grep -vx litmus | sort)
+    mapfile -t chosen < <(find "$programs" -maxdepth 1 -type f -executable -printf '%f\n' | grep -vxE 'litmus|soak' | sort)
 fi
 for program in "${chosen[@]}"; do compare "$program"; done
 
