@@ -91,9 +91,12 @@ roots_build() {
     if [[ $base == / ]]; then
         "$SCRIPTS/devcluster.d/compile" "$source" "$source/build/release" "$stage" 8<&- 9<&-
     else
+        # There is no network in there.
+        "$SCRIPTS/slurm-headers" --release "$RELEASE" --root "$base" --cache "$CACHE/$RELEASE/slurm" --fetch-only \
+            8<&- 9<&- >/dev/null || say "without the select plugin"
         env -i "${ROOT_ENVIRONMENT[@]}" unshare --mount --net --pid --fork --kill-child --propagation private \
             "$SCRIPTS/devcluster.d/compile-in-root" "$base" "$source" "$CACHE/$RELEASE/build" "$stage" \
-            "$CACHE/ccache" 8<&- 9<&-
+            "$CACHE/ccache" "$CACHE/$RELEASE/slurm" 8<&- 9<&-
     fi
     say "built for $RELEASE into $stage ($(since "$began"))"
 }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Slurm's internal headers, of exactly the installed release (scripts/slurm-headers). Sets HOLON_SLURM_SOURCE,
+# HOLON_SLURM_CONFIGURED and HOLON_SLURM_ABI (abi_22_05, …), or leaves the first empty: then there is no select plugin.
+set(SLURM_SOURCE_DIR "" CACHE PATH "Slurm's source tree, patched, of exactly the installed release (default: fetched)")
+set(HOLON_SELECT AUTO CACHE STRING "build the select plugin: AUTO (where Slurm's sources can be had), ON, OFF")
+set(HOLON_SLURM_SOURCE)
+
+function(holon_slurm_version file result)
+  file(STRINGS ${file} line REGEX "^#define[ \t]+SLURM_VERSION_NUMBER[ \t]")
+  string(REGEX MATCH "0x[0-9a-fA-F]+" number "${line}")
+  math(EXPR number "${number}" OUTPUT_FORMAT DECIMAL)
+  math(EXPR major "${number} >> 16 & 255")
+  math(EXPR minor "${number} >> 8 & 255")
+  math(EXPR micro "${number} & 255")
+  if(minor LESS 10)
+    set(minor "0${minor}")
+  endif()
+  set(${result} "${major}.${minor}.${micro}" PARENT_SCOPE)
+endfunction()
+
+# Says why there will be no plugin, or ends the configuration where one was asked for.
+macro(holon_no_select why)
+  if(HOLON_SELECT STREQUAL "ON" OR SLURM_SOURCE_DIR)
+    message(FATAL_ERROR "select plugin: ${why}")
+  endif()
+  message(STATUS "select plugin: not built: ${why}")
+  set(HOLON_SLURM_SOURCE)
+  return()
+endmacro()
+
+if(HOLON_SELECT STREQUAL "OFF")
+  return()
+endif()
+find_path(SLURM_INCLUDE_DIR slurm/slurm.h REQUIRED)
+holon_slurm_version(${SLURM_INCLUDE_DIR}/slurm/slurm_version.h installed)
+if(installed MATCHES "^(22\\.05|24\\.11|26\\.05)\\.")
+  string(REPLACE "." "_" HOLON_SLURM_ABI "abi_${CMAKE_MATCH_1}")
+else()
+  holon_no_select("Slurm ${installed} is none of 22.05, 24.11 and 26.05")
+endif()
+
+if(SLURM_SOURCE_DIR)
+  set(arguments --source ${SLURM_SOURCE_DIR} --into ${CMAKE_BINARY_DIR}/slurm-configured)
+else()
+  set(arguments)
+endif()
+execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/slurm-headers ${arguments}
+                OUTPUT_VARIABLE folders ERROR_VARIABLE trouble RESULT_VARIABLE failed
+                OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_STRIP_TRAILING_WHITESPACE)
+if(failed)
+  holon_no_select("${trouble}")
+endif()
+string(REPLACE "\n" ";" folders "${folders}")
+list(GET folders 0 HOLON_SLURM_SOURCE)
+list(GET folders 1 HOLON_SLURM_CONFIGURED)
+holon_slurm_version(${HOLON_SLURM_CONFIGURED}/slurm/slurm_version.h sources)
+if(NOT sources STREQUAL installed)
+  message(FATAL_ERROR "select plugin: ${HOLON_SLURM_SOURCE} is Slurm ${sources}, installed is ${installed}: "
+                      "give the sources of that release, with the distribution's patches")
+endif()
+message(STATUS "select plugin: for Slurm ${installed}, headers of ${HOLON_SLURM_SOURCE}")
