@@ -12,4 +12,6 @@ if(NOT HOLON_SLURM_PLUGIN_DIR)
     set(HOLON_SLURM_PLUGIN_DIR "${CMAKE_INSTALL_FULL_LIBDIR}/slurm")
   endif()
 endif()
+# The select plugin bears the name of Slurm's own, so it lies apart from it.
+set(HOLON_SELECT_PLUGIN_DIR "${HOLON_LIBDIR}/slurm" CACHE STRING "the folder of select_cons_tres.so")
 configure_file(${CMAKE_SOURCE_DIR}/cmake/paths.h.in ${CMAKE_BINARY_DIR}/generated/paths.h @ONLY)

@@ -183,6 +183,7 @@ std::vector<Check> slurm_checks() {
         {"confinement", on_node | on_controller, confinement},
         {"spank", on_node | on_controller, plugstack},
         {"job_submit", on_controller, job_submit},
+        {"select", on_controller, select_plugin},
     };
 }
 

@@ -25,4 +25,12 @@ std::string built_for(const std::filesystem::path& plugin);
 // SLURM_VERSION_NUM: three bytes.
 std::string release_text(std::uint32_t number);
 
+// Whether a process with these memory MAPS (/proc/PID/maps) has PLUGIN loaded; replaced: one that
+// was at this path then and is no longer.
+enum class Loaded { no, yes, replaced };
+Loaded loaded(std::string_view maps, const std::filesystem::path& plugin);
+struct Finding;
+struct Site;
+Finding select_plugin(const Site& site);
+
 }  // namespace holon::cli

@@ -112,6 +112,10 @@ layer_slurm() {
     if [[ -e $plugins/job_submit_holon.so ]]; then
         extra="JobSubmitPlugins=holon"
     fi
+    # Holon's select plugin stands before Slurm's own, whose name it has.
+    if [[ -e $STATE/stage/usr/lib/holon/slurm/select_cons_tres.so ]]; then
+        extra+=$'\n'"PluginDir=/usr/lib/holon/slurm:/${plugins#"$STATE/stage/"}"
+    fi
     cat >"$etc/slurm/slurm.conf" <<END
 ClusterName=holon
 SlurmctldHost=ctl

@@ -100,10 +100,27 @@ TEST(Doctor, JobsMustBeConfinedByCgroups) {
 TEST(Doctor, WithoutSlurmItsChecksAreNotMadeAndSayWhy) {
     Site site;
     site.slurm_error = "scontrol: no such file";
-    for (const char* name : {"prolog", "interactive", "confinement", "spank", "job_submit"}) {
+    for (const char* name :
+         {"prolog", "interactive", "confinement", "spank", "job_submit", "select"}) {
         EXPECT_EQ(check(name, site).verdict, Verdict::not_checked) << name;
         EXPECT_EQ(check(name, site).seen, site.slurm_error) << name;
     }
+}
+
+TEST(Doctor, WithAnotherSelectTypeItSaysThatVmJobsAreNotPlaced) {
+    Site site = cluster();
+    site.slurm["SelectType"] = "select/linear";
+    EXPECT_EQ(check("select", site).verdict, Verdict::warning);
+    EXPECT_THAT(check("select", site).seen, HasSubstr("placed like all others"));
+}
+
+TEST(Doctor, WhatSlurmctldHasLoadedIsReadFromItsMemoryMaps) {
+    const fs::path ours = "/usr/lib/holon/slurm/select_cons_tres.so";
+    const std::string line = "7f0000000000-7f0000001000 r-xp 00000000 fe:00 42   ";
+    EXPECT_EQ(loaded(line + ours.string() + "\n", ours), Loaded::yes);
+    EXPECT_EQ(loaded(line + ours.string() + " (deleted)\n", ours), Loaded::replaced);
+    EXPECT_EQ(loaded(line + "/usr/lib/slurm-wlm/select_cons_tres.so\n", ours), Loaded::no);
+    EXPECT_EQ(loaded(line + ours.string() + ".old\n" + line + "[heap]\n", ours), Loaded::no);
 }
 
 TEST(Doctor, ABrokenConfigurationIsNamed) {
