@@ -3,15 +3,17 @@
 
 #include "plugins/os/error.h"
 #include "ssi/daemon/messages.h"
+#include "ssi/daemon/tls.h"
 
 namespace holon::ssi::daemon {
 
-Connection Connection::connect(const Endpoint& to, const Key& key, Purpose purpose,
+Connection Connection::connect(const Endpoint& to, const Trust& trust, Purpose purpose,
                                std::chrono::seconds timeout) {
     const Deadline deadline = Clock::now() + answer_time;
     os::Fd socket = connect_tcp(to, deadline, timeout);
-    Session session = Session::client(key, purpose);
+    Session session = Session::client(trust.key, purpose);
     try {
+        if (!trust.plain) tls::encrypt(socket.get(), tls::Side::client, trust.key, deadline);
         write_exactly(socket.get(), session.hello(), deadline);
         const std::string challenge = read_exactly(socket.get(), challenge_size, deadline);
         write_exactly(socket.get(), session.proof(challenge), deadline);
@@ -21,10 +23,11 @@ Connection Connection::connect(const Endpoint& to, const Key& key, Purpose purpo
     return {std::move(socket), std::move(session)};
 }
 
-Connection Connection::accept(os::Fd socket, const Key& key, std::chrono::seconds timeout) {
+Connection Connection::accept(os::Fd socket, const Trust& trust, std::chrono::seconds timeout) {
     const Deadline deadline = Clock::now() + answer_time;
     tune(socket.get(), timeout);
-    Session session = Session::server(key);
+    if (!trust.plain) tls::encrypt(socket.get(), tls::Side::server, trust.key, deadline);
+    Session session = Session::server(trust.key);
     const std::string hello = read_exactly(socket.get(), hello_size, deadline);
     write_exactly(socket.get(), session.challenge(hello), deadline);
     session.accept(read_exactly(socket.get(), proof_size, deadline));

@@ -15,14 +15,20 @@ namespace holon::ssi::daemon {
 // waited for.
 inline constexpr std::chrono::seconds answer_time{20};
 
+// What a daemon shares with the others of its partition.
+struct Trust {
+    Key key;
+    bool plain = false;  // connections are authenticated, and not encrypted
+};
+
 // Whole messages in, whole messages out, never a byte more than asked for: what follows the last
 // message belongs to the program that gets the socket.
 class Connection {
   public:
     // TIMEOUT is the one that stays on the socket (socket.h, tune).
-    static Connection connect(const Endpoint& to, const Key& key, Purpose purpose,
+    static Connection connect(const Endpoint& to, const Trust& trust, Purpose purpose,
                               std::chrono::seconds timeout);
-    static Connection accept(os::Fd socket, const Key& key, std::chrono::seconds timeout);
+    static Connection accept(os::Fd socket, const Trust& trust, std::chrono::seconds timeout);
 
     Purpose purpose() const { return session_.purpose(); }
     int fd() const { return socket_.get(); }

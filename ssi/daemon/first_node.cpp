@@ -87,7 +87,7 @@ void run_first_node(Node& node, Keeper keeper) {
         spdlog::info("programs of an earlier ssid are served again");
         injector.serve(std::move(kept.listener), kept.flags, kept.owner);
     }
-    Peers peers(members, node.key, node.timeout);
+    Peers peers(members, node.trust, node.timeout);
     ControlServer control(members, peers, runtime);
     control.serve(control_address(node.partition));
     serve_clients(client_address(node.partition),

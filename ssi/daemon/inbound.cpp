@@ -20,7 +20,7 @@ void serve_one(const Node& node, os::Fd socket, std::atomic<int>& strangers,
     bool stranger = true;
     try {
         from = peer_of(socket.get()).text();
-        Connection connection = Connection::accept(std::move(socket), node.key, node.timeout);
+        Connection connection = Connection::accept(std::move(socket), node.trust, node.timeout);
         stranger = false;
         --strangers;
         handle(std::move(connection));

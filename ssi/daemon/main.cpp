@@ -15,6 +15,7 @@
 #include "plugins/os/error.h"
 #include "ssi/daemon/client.h"
 #include "ssi/daemon/node.h"
+#include "ssi/daemon/tls.h"
 #include "ssi/view/server.h"
 
 namespace po = boost::program_options;
@@ -23,16 +24,12 @@ namespace holon::ssi::daemon {
 namespace {
 
 constexpr char usage[] =
-    "usage: ssid --listen ADDRESS --key FILE --plain [--join ADDRESS] [OPTIONS]\n\n"
+    "usage: ssid --listen ADDRESS --key FILE [--plain] [--join ADDRESS] [OPTIONS]\n\n"
     "The daemon of a virtual SMP, one per node, run by root. Without --join it is the first node, "
     "on\n"
     "which all programs start (ssi run); others join it and lend their CPUs.\n\n"
-    "    node1# ssid --listen 10.0.0.1 --key /etc/holon/ssi.key --plain\n"
-    "    node2# ssid --listen 10.0.0.2 --key /etc/holon/ssi.key --plain --join 10.0.0.1\n\n";
-
-constexpr char plain_needed[] =
-    "the memory and system calls of programs go over the network unencrypted once the nodes have "
-    "authenticated each other; say --plain if the network between the nodes is closed to others";
+    "    node1# ssid --listen 10.0.0.1 --key /etc/holon/ssi.key\n"
+    "    node2# ssid --listen 10.0.0.2 --key /etc/holon/ssi.key --join 10.0.0.1\n\n";
 
 po::options_description make_options() {
     po::options_description options("Options");
@@ -42,7 +39,10 @@ po::options_description make_options() {
     add("join", po::value<std::string>()->value_name("ADDR[:PORT]"), "address of the first node");
     add("key", po::value<std::string>()->value_name("FILE"),
         "the partition's key: the same 32 bytes or more on all nodes, mode 0600");
-    add("plain", "traffic between nodes may be unencrypted");
+    add("plain",
+        "nodes prove that they have the key, and traffic is not encrypted: for kernels without "
+        "TLS, on a "
+        "network closed to others");
     add("cpus", po::value<unsigned>()->value_name("N"),
         "CPUs that programs see of this node (default: those ssid may use)");
     add("name", po::value<std::string>()->value_name("NAME"),
@@ -89,12 +89,13 @@ std::string required(const po::variables_map& values, const char* name) {
 Node make_node(const po::variables_map& values) {
     const Endpoint listen = resolve(required(values, "listen"));
     const std::string key = required(values, "key");
-    if (values.count("plain") == 0) throw Error("{}", plain_needed);
+    const bool plain = values.count("plain") != 0;
+    if (!plain) tls::check_kernel();
     Node node{.name = values.count("name") != 0 ? values["name"].as<std::string>() : hostname(),
               .partition = values["partition"].as<std::string>(),
               .listen = listen,
               .home = {},
-              .key = read_key(key),
+              .trust = {read_key(key), plain},
               .cpus = values.count("cpus") != 0 ? values["cpus"].as<unsigned>() : usable_cpus(),
               .timeout = std::chrono::seconds(values["timeout"].as<unsigned>()),
               .runtime = inject::load_runtime(values["runtime"].as<std::string>())};

@@ -48,7 +48,7 @@ struct Refused {
 // From joining to the loss of the link. NUMBER is asked for, and set.
 void be_member(const Node& node, std::atomic<std::uint32_t>& number, View& view) {
     Connection connection =
-        Connection::connect(*node.home, node.key, Purpose::member, node.timeout);
+        Connection::connect(*node.home, node.trust, Purpose::member, node.timeout);
     const Join join{node.instance, node.name,           node.listen.port(), number,
                     node.cpus,     node.runtime.digest, node.machine};
     connection.send({MessageType::join, encode(join)});

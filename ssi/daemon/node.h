@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "ssi/daemon/connection.h"
 #include "ssi/daemon/keeper.h"
 #include "ssi/daemon/key.h"
 #include "ssi/daemon/machine.h"
@@ -23,7 +24,7 @@ struct Node {
     std::string partition;
     Endpoint listen;
     std::optional<Endpoint> home;  // none: this is the first node
-    Key key;
+    Trust trust;
     std::uint32_t cpus = 1;
     std::chrono::seconds timeout{60};  // of heartbeats and of unacknowledged data
     inject::RuntimeFile runtime;

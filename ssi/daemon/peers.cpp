@@ -14,15 +14,15 @@ constexpr std::size_t waiting_per_node = 4;
 
 }  // namespace
 
-Peers::Peers(const Members& members, const Key& key, std::chrono::seconds timeout)
-    : members_(members), key_(key), timeout_(timeout) {
+Peers::Peers(const Members& members, const Trust& trust, std::chrono::seconds timeout)
+    : members_(members), trust_(trust), timeout_(timeout) {
     std::thread([this] { refill(); }).detach();
 }
 
 Connection Peers::connect(std::uint32_t node) {
     const auto endpoint = members_.endpoint(node);
     if (!endpoint) throw Error("node {} is not up", node);
-    return Connection::connect(*endpoint, key_, Purpose::work, timeout_);
+    return Connection::connect(*endpoint, trust_, Purpose::work, timeout_);
 }
 
 std::optional<Connection> Peers::take(std::uint32_t node) {

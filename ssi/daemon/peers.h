@@ -20,7 +20,7 @@ namespace holon::ssi::daemon {
 // other daemon was restarted) costs nothing but the attempt: the request goes over a new one.
 class Peers {
   public:
-    Peers(const Members& members, const Key& key, std::chrono::seconds timeout);
+    Peers(const Members& members, const Trust& trust, std::chrono::seconds timeout);
 
     // The socket, after NODE has accepted the request. Throws Error.
     os::Fd request(std::uint32_t node, const Message& message);
@@ -32,7 +32,7 @@ class Peers {
     Connection connect(std::uint32_t node);
 
     const Members& members_;
-    const Key key_;
+    const Trust trust_;
     const std::chrono::seconds timeout_;
     std::mutex mutex_;
     std::condition_variable wanted_;

@@ -10,8 +10,8 @@
 //     before)
 //
 // The keys of the two directions come from the shared key and both nonces; messages are numbered,
-// so none can be replayed, left out or sent back. Purpose is part of what is signed. Payloads are
-// not encrypted.
+// so none can be replayed, left out or sent back. Purpose is part of what is signed. Encryption is
+// the connection's (tls.h).
 #pragma once
 
 #include <cstdint>

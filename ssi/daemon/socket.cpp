@@ -24,7 +24,16 @@ void set(int fd, int level, int option, int value) {
     ::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// errno when the time is over: ETIMEDOUT.
+std::pair<sockaddr_un, socklen_t> abstract(const std::string& name) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (name.size() + 1 > sizeof address.sun_path) throw Error("{}: the name is too long", name);
+    std::copy(name.begin(), name.end(), address.sun_path + 1);
+    return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
+}
+
+}  // namespace
+
 bool wait_for(int fd, short events, Deadline deadline) {
     for (;;) {
         const auto left =
@@ -38,16 +47,6 @@ bool wait_for(int fd, short events, Deadline deadline) {
         return false;
     }
 }
-
-std::pair<sockaddr_un, socklen_t> abstract(const std::string& name) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (name.size() + 1 > sizeof address.sun_path) throw Error("{}: the name is too long", name);
-    std::copy(name.begin(), name.end(), address.sun_path + 1);
-    return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
-}
-
-}  // namespace
 
 std::uint16_t Endpoint::port() const {
     return ntohs(address.ss_family == AF_INET6
@@ -151,6 +150,14 @@ Endpoint peer_of(int fd) {
     endpoint.size = sizeof endpoint.address;
     if (::getpeername(fd, reinterpret_cast<sockaddr*>(&endpoint.address), &endpoint.size) != 0)
         throw Error("the other end is gone: {}", errno_text());
+    return endpoint;
+}
+
+Endpoint local_of(int fd) {
+    Endpoint endpoint;
+    endpoint.size = sizeof endpoint.address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint.address), &endpoint.size) != 0)
+        throw Error("a socket has no address: {}", errno_text());
     return endpoint;
 }
 

@@ -42,6 +42,11 @@ os::Fd connect_tcp(const Endpoint& to, Deadline deadline, std::chrono::seconds t
 void tune(int fd, std::chrono::seconds timeout);
 Endpoint peer_of(int fd);
 
+// The address FD is bound to.
+Endpoint local_of(int fd);
+// Until FD is ready for EVENTS of poll(2); false with errno when the time is over (ETIMEDOUT).
+bool wait_for(int fd, short events, Deadline deadline);
+
 // Exactly SIZE bytes; `what` names the other end in the error.
 std::string read_exactly(int fd, std::size_t size, Deadline deadline);
 void write_exactly(int fd, std::string_view bytes, Deadline deadline);
