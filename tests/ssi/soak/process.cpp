@@ -110,7 +110,11 @@ void spawn_phase(Phase& phase) {
     close(ends[0]);
     int status = 0;
     MUST(waitpid(pid, &status, 0) == pid);
-    MUST(size == std::size_t(length) && std::memcmp(said, heard, size) == 0);
+    if (size != std::size_t(length) || std::memcmp(said, heard, size) != 0) {
+        std::fprintf(stderr, "said %s, heard %zu bytes: %.*s; status %#x\n", said, size, int(size),
+                     heard, unsigned(status));
+        _exit(1);
+    }
     phase.sum.fold(std::uint64_t(status));
 }
 
