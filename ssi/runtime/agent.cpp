@@ -29,6 +29,10 @@ struct Timespec {
 Sequence applied_frames;
 int wake_event = -1;
 
+/// Body process: the home is stopped (^Z, SIGSTOP, a debugger), and bodies wait.
+std::uint32_t stopped;
+Sequence resumptions;
+
 void take_faults() {
     uffd_msg messages[16];
     const long n = sys::call_with(__NR_read, process.userfault, messages, sizeof messages);
@@ -114,7 +118,7 @@ void take_frames_in_body() {
 /// How long to sleep at most: to the protocol's next deadline, or the next look whether the other
 /// side is there. `watching`: there is another side.
 const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage) {
-    constexpr std::uint64_t look = 1'000'000'000;
+    const std::uint64_t look = process.home ? 1'000'000'000 : 300'000'000;
     if (deadline == dsm::never && !watching) return nullptr;
     const std::uint64_t now = agent_clock();
     std::uint64_t left = deadline == dsm::never ? look : deadline > now ? deadline - now : 0;
@@ -127,6 +131,18 @@ const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage) 
 std::int16_t interest(const Link& link) {
     return static_cast<std::int16_t>((link.congested() && !process.home ? 0 : poll_in) |
                                      (link.wants_to_send() ? poll_out : 0));
+}
+
+/// A stopped home stops its agent, too, so its silence tells. A home that is gone, or whose kernel
+/// is, ends the connection (TCP_USER_TIMEOUT).
+void stop_with_home(bool silent) {
+    if (silent == (stopped != 0)) return;
+    __atomic_store_n(&stopped, silent ? 1U : 0U, __ATOMIC_RELEASE);
+    if (!silent) return resumptions.advance();
+    for_each_thread([](Thread* thread) {
+        if (thread->number != ~0U && thread->local_tid != 0)
+            sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
+    });
 }
 
 [[noreturn]] void run_home(void* argument) {
@@ -172,6 +188,14 @@ std::int16_t interest(const Link& link) {
 }  // namespace
 
 Sequence& applied() { return applied_frames; }
+
+void wait_while_stopped() {
+    for (;;) {
+        const std::uint32_t seen = resumptions.now();
+        if (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) == 0) return;
+        resumptions.wait_for(seen + 1);
+    }
+}
 
 bool start() {
     const long event = sys::call(__NR_eventfd2, 0, sys::o_cloexec | sys::o_nonblock);
@@ -229,7 +253,7 @@ void run_body() {
         if (polled[0].revents != 0) take_faults();
         const std::uint64_t now = agent_clock();
         memory::check(memory::remote().tick(now));
-        if (!link.alive(now)) die("the home does not answer");
+        stop_with_home(link.silent(now));
     }
 }
 

@@ -17,6 +17,8 @@ bool start();
 void wake();
 /// In a fork child, which has no agent.
 void forget();
+/// Body: the calling thread, in its handler of a kick, waits as long as the home is stopped.
+void wait_while_stopped();
 /// Body process: the agent is its first thread.
 [[noreturn]] void run_body();
 

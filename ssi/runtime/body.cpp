@@ -375,6 +375,7 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
         return;
     }
     if (signo == sys::sig_sys) {
+        agent::wait_while_stopped();
         deliver_signals(thread, context);
         go_home_if_asked(thread, context);
         return;

@@ -45,6 +45,12 @@ struct Reply {
     std::size_t bytes;  ///< of thread->buffer to send along
 };
 
+bool dumps_core() {
+    constexpr long core = 4;  // RLIMIT_CORE
+    std::uint64_t limit[2] = {};
+    return sys::call_with(__NR_prlimit64, 0, core, 0, limit) == 0 && limit[0] != 0;
+}
+
 /// The body's own code faulted: what the program does about it, or its end as the kernel would have
 /// it.
 Reply fault(Thread* thread, const Call& call) {
@@ -61,6 +67,8 @@ Reply fault(Thread* thread, const Call& call) {
         }
         return {0, sizeof action};
     }
+    // The core dump is of this node's memory: what is elsewhere comes first, and stays.
+    if (dumps_core()) space::freeze();
     const sys::SigAction standard{};
     sys::call_with(__NR_rt_sigaction, call.args[0], &standard, 0, 8);
     sys::SigInfo info{};

@@ -12,6 +12,9 @@ namespace {
 /// it. Longer than any pause of all nodes at once that the engine should outlive.
 constexpr std::uint64_t ask_after = 5'000'000'000, give_up_after = 60'000'000'000;
 
+/// The same for a body process, which waits when its home is stopped.
+constexpr std::uint64_t ask_soon = 300'000'000, silence = 1'000'000'000;
+
 constexpr int msg_dontwait = 0x40, msg_nosignal = 0x4000;
 
 }  // namespace
@@ -52,6 +55,15 @@ bool Link::alive(std::uint64_t now) {
     asked_ = now;
     send({0, wire::Type::ping, 0, 0, 0, 0}, nullptr);
     return true;
+}
+
+bool Link::silent(std::uint64_t now) {
+    if (now - heard_ < ask_soon) return false;
+    if (now - asked_ >= ask_soon) {
+        asked_ = now;
+        send({0, wire::Type::ping, 0, 0, 0, 0}, nullptr);
+    }
+    return now - heard_ >= silence;
 }
 
 void Link::flush() {

@@ -28,6 +28,8 @@ class Link {
     /// The other side is there: it is asked when it has been silent for a while, and false is
     /// returned when it has not answered for so long that it will not. `now`: agent_clock().
     bool alive(std::uint64_t now);
+    /// The other side, asked soon, has said nothing for a second: it is stopped, or has no CPU.
+    bool silent(std::uint64_t now);
 
     /// Reads what is there: 0, or -errno; -e_badf where the peer is gone.
     long fill();
