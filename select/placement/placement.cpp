@@ -4,6 +4,7 @@
 #include "select/placement/placement.h"
 
 #include <algorithm>
+#include <array>
 
 #include "select/placement/search.h"
 
@@ -19,6 +20,10 @@ constexpr std::size_t few_items = 512;
 constexpr std::size_t most_seeds = 4, most_growth = 24, most_union = 64;
 // And then changed by one domain as long as that helps: so many nodes are looked at for it.
 constexpr std::size_t most_changed = 50'000;
+// While unions grow: so many nodes are compared, then the ranking alone decides.
+constexpr std::size_t most_compared = 200'000;
+// Domains in which a packing of unlike VMs is tried, where there are many nodes.
+constexpr std::size_t most_packed_domains = 6;
 constexpr std::uint32_t most_domain_number = 65535;
 
 }  // namespace
@@ -45,17 +50,25 @@ struct Placer::State {
     Choice choice;
     Packer packer;
     std::vector<std::uint32_t> chosen, numbers, shapes;
-    std::vector<char> mark;
+    std::vector<char> mark, wanted;
+    std::vector<std::uint64_t> keys, keys_beside;
+    std::vector<std::uint32_t> costs;
+    std::vector<Item> unsorted;
+    std::vector<std::uint32_t> held, merged, best_merged, of_domain, ranking, first_ranking;
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> holdings;
+    std::size_t compared = 0;
 
     // --- gathering
     void gather();
     std::uint32_t domain(std::uint32_t number);
     void sort();
+    bool sort_by_radix();
     bool want();
 
     // --- search
     void search();
-    std::uint64_t try_list(std::span<const Item> list);
+    std::uint64_t try_list(std::span<const Item> list, bool bound = false);
+    void try_domains();
     std::uint64_t limit() const {
         return answer->count < most ? no_cost : answer->candidates[answer->count - 1].cost;
     }
@@ -67,9 +80,9 @@ struct Placer::State {
     }
     void every_union(std::uint64_t relaxed);
     void grown_unions();
-    void change_one(const std::vector<std::uint32_t>& ranking);
-    void grow(std::uint32_t seed, const std::vector<std::uint32_t>& ranking);
-    void keep_domains(const std::vector<char>& wanted);
+    void change_one();
+    void grow(std::uint32_t seed);
+    void keep_domains();
 
     // --- results
     void add(std::span<const Item> list);
@@ -120,12 +133,46 @@ void Placer::State::gather() {
     }
 }
 
+// ITEMS by cost and falling capacity, in three passes over 24 bits. False where they need more.
+bool Placer::State::sort_by_radix() {
+    costs.clear();
+    keys.resize(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const auto at = std::find(costs.begin(), costs.end(), items[i].cost);
+        if (at == costs.end()) {
+            if (costs.size() == 64 || items[i].capacity > 65535) return false;
+            costs.push_back(items[i].cost);
+        }
+    }
+    std::sort(costs.begin(), costs.end());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (items[i].capacity > 65535) return false;
+        const auto rank = static_cast<std::uint64_t>(
+            std::lower_bound(costs.begin(), costs.end(), items[i].cost) - costs.begin());
+        keys[i] = i << 24 | rank << 16 | (65535 - items[i].capacity);
+    }
+    keys_beside.resize(keys.size());
+    for (int shift = 0; shift < 24; shift += 8) {
+        std::array<std::uint32_t, 257> start{};
+        for (const std::uint64_t key : keys) ++start[(key >> shift & 255) + 1];
+        if (std::find(start.begin(), start.end(), keys.size()) != start.end()) continue;
+        for (std::size_t i = 1; i < start.size(); ++i) start[i] += start[i - 1];
+        for (const std::uint64_t key : keys) keys_beside[start[key >> shift & 255]++] = key;
+        keys.swap(keys_beside);
+    }
+    unsorted.swap(items);
+    items.resize(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) items[i] = unsorted[keys[i] >> 24];
+    return true;
+}
+
 void Placer::State::sort() {
-    std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-        if (a.cost != b.cost) return a.cost < b.cost;
-        if (a.capacity != b.capacity) return a.capacity > b.capacity;
-        return a.node < b.node;
-    });
+    if (!sort_by_radix())
+        std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+            if (a.cost != b.cost) return a.cost < b.cost;
+            if (a.capacity != b.capacity) return a.capacity > b.capacity;
+            return a.node < b.node;
+        });
     first.assign(domains + 1, 0);
     for (const Item& item : items) ++first[item.domain + 1];
     for (std::uint32_t d = 0; d < domains; ++d) first[d + 1] += first[d];
@@ -155,7 +202,8 @@ bool Placer::State::want() {
 
 // Looks for the best choice in LIST and offers it as a candidate. Returns its cost without that of
 // domains and required nodes, which is a bound for every list that is part of it.
-std::uint64_t Placer::State::try_list(std::span<const Item> list) {
+// With BOUND: no_cost as well where it is no better than what there is.
+std::uint64_t Placer::State::try_list(std::span<const Item> list, bool bound) {
     if (mixed) {
         some.assign(required.begin(), required.end());
         some.insert(some.end(), list.begin(), list.end());
@@ -166,7 +214,9 @@ std::uint64_t Placer::State::try_list(std::span<const Item> list) {
         add(some);
         return 0;
     }
-    if (!choice.solve(list, need, no_cost, steps)) return no_cost;
+    if (bound && limit() <= required_cost) return no_cost;
+    const std::uint64_t below = bound && limit() != no_cost ? limit() - required_cost : no_cost;
+    if (!choice.solve(list, need, below, steps)) return no_cost;
     const std::uint64_t cost = choice.cost();
     if (cost + required_cost < limit()) {
         choice.chosen(chosen);
@@ -176,29 +226,29 @@ std::uint64_t Placer::State::try_list(std::span<const Item> list) {
 }
 
 // SOME becomes the items of the domains that WANTED marks, in the order of ITEMS.
-void Placer::State::keep_domains(const std::vector<char>& wanted) {
+void Placer::State::keep_domains() {
     some.clear();
     for (const Item& item : items)
         if (wanted[item.domain] != 0) some.push_back(item);
 }
 
 void Placer::State::every_union(std::uint64_t relaxed) {
-    std::vector<char> wanted(domains);
+    wanted.assign(domains, 0);
     for (std::uint32_t size = 2; size < domains; ++size) {
         if (relaxed + required_cost + std::uint64_t{weights.domain} * (size - 1) >= best()) return;
         for (std::uint32_t set = 1; set < 1u << domains; ++set) {
             if (static_cast<std::uint32_t>(__builtin_popcount(set)) != size) continue;
             for (std::uint32_t d = 0; d < domains; ++d) wanted[d] = set >> d & 1;
-            keep_domains(wanted);
-            try_list(some);
+            keep_domains();
+            try_list(some, true);
         }
     }
 }
 
 // Adds to the seed, one after the other, the domain that holds most of what is still missing.
-void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& ranking) {
-    std::vector<char> wanted(domains, 0);
-    std::vector<std::uint32_t> held, merged, best_merged, of_domain;
+void Placer::State::grow(std::uint32_t seed) {
+    wanted.assign(domains, 0);
+    held.clear();
     const std::size_t room = std::min<std::size_t>(need.most, items.size());
     const auto merge = [&](std::uint32_t d) {
         of_domain.clear();
@@ -208,6 +258,7 @@ void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& r
         std::merge(held.begin(), held.end(), of_domain.begin(), of_domain.end(), merged.begin(),
                    std::greater<>());
         if (merged.size() > room) merged.resize(room);
+        compared += merged.size();
         std::uint64_t sum = 0;
         for (std::uint32_t capacity : merged) sum += capacity;
         return sum;
@@ -217,8 +268,8 @@ void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& r
     wanted[seed] = 1;
     for (std::size_t size = 1; size < most_union; ++size) {
         if (have >= need.capacity && held.size() >= need.least) {
-            keep_domains(wanted);
-            try_list(some);
+            keep_domains();
+            try_list(some, true);
             return;
         }
         std::uint32_t best_domain = domains;
@@ -226,7 +277,7 @@ void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& r
         std::size_t tried = 0;
         for (std::uint32_t d : ranking) {
             if (wanted[d] != 0) continue;
-            if (tried++ == most_growth) break;
+            if (tried++ == (compared < most_compared ? most_growth : 1)) break;
             const std::uint64_t sum = merge(d);
             if (best_domain == domains || sum > most_held) {
                 best_domain = d, most_held = sum;
@@ -241,12 +292,11 @@ void Placer::State::grow(std::uint32_t seed, const std::vector<std::uint32_t>& r
 }
 
 void Placer::State::grown_unions() {
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> held;
-    std::vector<std::uint32_t> ranking, first_ranking;
+    first_ranking.clear();
     const std::uint32_t fewest = std::max(choice.fewest_nodes(), 1u);
     // Twice: by what a domain holds in as few nodes as do at all, and by all it holds.
     for (const std::uint32_t nodes_wanted : {fewest, need.most}) {
-        held.clear();
+        holdings.clear();
         for (std::uint32_t d = 0; d < domains; ++d) {
             numbers.clear();
             for (const Item& item : domain_items(d)) numbers.push_back(item.capacity);
@@ -256,26 +306,24 @@ void Placer::State::grown_unions() {
             std::uint64_t sum = 0;
             for (std::size_t i = 0; i < std::min<std::size_t>(nodes_wanted, numbers.size()); ++i)
                 sum += numbers[i];
-            if (sum != 0) held.emplace_back(sum, d);
+            if (sum != 0) holdings.emplace_back(sum, d);
         }
-        std::sort(held.begin(), held.end(), std::greater<>());
+        std::sort(holdings.begin(), holdings.end(), std::greater<>());
         ranking.clear();
-        for (const auto& [sum, d] : held) ranking.push_back(d);
+        for (const auto& [sum, d] : holdings) ranking.push_back(d);
         if (first_ranking.empty()) first_ranking = ranking;
         const std::uint32_t most_nodes = need.most;
         if (nodes_wanted == fewest) need.most = fewest;
-        for (std::size_t i = 0; i < std::min(most_seeds, ranking.size()); ++i)
-            grow(ranking[i], ranking);
+        for (std::size_t i = 0; i < std::min(most_seeds, ranking.size()); ++i) grow(ranking[i]);
         need.most = most_nodes;
         if (fewest >= need.most) break;
     }
-    change_one(first_ranking);
+    change_one();
 }
 
 // Leaves a domain of the best set out, or takes another one in its place.
-void Placer::State::change_one(const std::vector<std::uint32_t>& ranking) {
+void Placer::State::change_one() {
     std::size_t looked = 0;
-    std::vector<char> wanted;
     for (std::uint64_t before = no_cost; best() < before && best() != no_cost;) {
         before = best();
         wanted.assign(domains, 0);
@@ -284,16 +332,16 @@ void Placer::State::change_one(const std::vector<std::uint32_t>& ranking) {
         for (std::uint32_t out = 0; out < domains && best() == before; ++out) {
             if (wanted[out] == 0) continue;
             wanted[out] = 0;
-            keep_domains(wanted);
-            try_list(some);
+            keep_domains();
+            try_list(some, true);
             looked += items.size();
-            for (std::size_t i = 0; i < std::min(most_growth, ranking.size()); ++i) {
+            for (std::size_t i = 0; i < std::min(most_growth, first_ranking.size()); ++i) {
                 if (looked > most_changed) return;
-                if (wanted[ranking[i]] != 0 || ranking[i] == out) continue;
-                wanted[ranking[i]] = 1;
-                keep_domains(wanted);
-                try_list(some);
-                wanted[ranking[i]] = 0;
+                if (wanted[first_ranking[i]] != 0 || first_ranking[i] == out) continue;
+                wanted[first_ranking[i]] = 1;
+                keep_domains();
+                try_list(some, true);
+                wanted[first_ranking[i]] = 0;
                 looked += items.size();
             }
             wanted[out] = 1;
@@ -301,18 +349,36 @@ void Placer::State::change_one(const std::vector<std::uint32_t>& ranking) {
     }
 }
 
+// Each domain alone, those that hold most first: they have the sets of fewest nodes, which bound
+// the others.
+void Placer::State::try_domains() {
+    std::uint64_t least_held = need.capacity;
+    if (mixed) {
+        least_held = 0;
+        for (const Shape& shape : request->shapes) least_held += shape.cpus;
+        for (const Item& item : required)
+            least_held -= std::min<std::uint64_t>(least_held, item.capacity);
+    }
+    holdings.clear();
+    for (std::uint32_t d = 0; d < domains; ++d) {
+        if (required_domains != 0 && required_domain[d] == 0) continue;
+        const auto list = domain_items(d);
+        std::uint64_t sum = 0;
+        for (const Item& item : list) sum += item.capacity;
+        if (sum >= least_held && list.size() >= need.least) holdings.emplace_back(sum, d);
+    }
+    std::sort(holdings.begin(), holdings.end(), [](const auto& a, const auto& b) {
+        return a.first != b.first ? a.first > b.first : a.second < b.second;
+    });
+    std::size_t most_domains = holdings.size();
+    if (mixed && items.size() > few_items)
+        most_domains = std::min(most_domains, most_packed_domains);
+    for (std::size_t i = 0; i < most_domains; ++i) try_list(domain_items(holdings[i].second), true);
+}
+
 void Placer::State::search() {
     if (domains == 0) return;
-    if (required_domains <= 1 && domains > 1) {
-        for (std::uint32_t d = 0; d < domains; ++d) {
-            if (required_domains != 0 && required_domain[d] == 0) continue;
-            const auto list = domain_items(d);
-            std::uint64_t sum = 0;
-            for (const Item& item : list) sum += item.capacity;
-            if (!mixed && (sum < need.capacity || list.size() < need.least)) continue;
-            try_list(list);
-        }
-    }
+    if (required_domains <= 1 && domains > 1) try_domains();
     const std::uint64_t relaxed = try_list(items);
     if (relaxed == no_cost || domains <= 2 || mixed) return;
     const std::uint64_t next = std::max(required_domains, 2u) - 1;
@@ -413,27 +479,27 @@ void Placer::State::describe(Candidate& candidate, std::span<const Item> list) {
     if (request->mode != Mode::restart) {
         share(candidate);
     } else {
-        const auto& wanted = request->shapes;
+        const auto& saved = request->shapes;
         if (mixed) {
             for (std::uint32_t item : packer.vm_item())
                 candidate.vm_node.push_back(list[item].node);
         } else {
             // One VM each, then as many more as fit, from the first node on.
-            std::size_t left = wanted.size() - candidate.nodes.size();
+            std::size_t left = saved.size() - candidate.nodes.size();
             for (std::uint32_t node : candidate.nodes) {
                 const std::uint32_t room =
-                    vms_that_fit(nodes[node], wanted.front(), request->vm_overhead_mb);
+                    vms_that_fit(nodes[node], saved.front(), request->vm_overhead_mb);
                 const std::size_t here = 1 + std::min<std::size_t>(left, room - 1);
                 left -= here - 1;
                 candidate.vm_node.insert(candidate.vm_node.end(), here, node);
             }
         }
         candidate.cpus.assign(candidate.nodes.size(), 0);
-        for (std::size_t vm = 0; vm < wanted.size(); ++vm) {
+        for (std::size_t vm = 0; vm < saved.size(); ++vm) {
             const auto at = std::lower_bound(candidate.nodes.begin(), candidate.nodes.end(),
                                              candidate.vm_node[vm]);
             candidate.cpus[static_cast<std::size_t>(at - candidate.nodes.begin())] +=
-                wanted[vm].cpus;
+                saved[vm].cpus;
         }
     }
     for (std::size_t i = 0; i < candidate.nodes.size(); ++i) {
@@ -488,6 +554,7 @@ void Placer::place(std::span<const Node> nodes, const Request& request, const We
     state.answer = &answer;
     state.most = std::max<std::size_t>(most, 1);
     state.steps = most_steps;
+    state.compared = 0;
     if (request.mode == Mode::restart && request.shapes.empty()) return;
     state.gather();
     if (answer.required_refused || !state.want()) return;
