@@ -44,7 +44,7 @@ std::string explain(const Candidate& candidate, const Request& request, NameOf n
     else
         text += fmt::format("; {} wholly free before", candidate.whole);
     if (candidate.left_over != 0)
-        text += fmt::format("; {} stay free there", counted(candidate.left_over, "CPU"));
+        text += fmt::format("; {} left free there", counted(candidate.left_over, "CPU"));
     if (candidate.uncached != 0)
         text += fmt::format("; {} must prepare the image", candidate.uncached);
     else
