@@ -215,6 +215,9 @@ spec::Limits Config::spec_limits() const {
     result.default_image = images.default_image;
     result.memory_reserve_mb = vm.memory_reserve_mb;
     result.allow_user_files = images.allow_user_files;
+    result.add_memory_reserve = vm.add_memory_reserve;
+    result.allow_smp = limits.allow_smp;
+    result.rules = limits.rules;
     return result;
 }
 

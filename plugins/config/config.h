@@ -37,6 +37,7 @@ struct Config {
         Accelerator accelerator = Accelerator::automatic;
         std::string cpu_model;  // libvirt's name; empty: host-passthrough (kvm), maximum (tcg)
         std::uint64_t memory_reserve_mb = 128;  // per VM, kept back for QEMU itself
+        bool add_memory_reserve = false;        // on top of the job's memory, not out of it
         std::uint64_t default_memory_mb = 512;
         std::uint64_t tcg_cache_mb = 64;  // QEMU's translation cache
         std::uint32_t boot_timeout_s = 180;
@@ -52,6 +53,8 @@ struct Config {
         std::uint32_t max_vm_cpus = spec::max_vm_cpus;
         std::uint64_t max_vm_memory_mb = 0;  // 0: no limit but the allocation
         std::uint32_t max_boot_timeout_s = 3600;
+        bool allow_smp = false;  // --vm-smp is accepted
+        std::vector<spec::Limits::Rule> rules;
     } limits;
 
     // What select/placement weighs, and what of the site it cannot know from Slurm.

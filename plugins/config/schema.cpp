@@ -177,6 +177,117 @@ bool is_domain(const std::string& text) {
     return !plan::expand_hostlist(text.substr(equals + 1)).empty();  // or it throws the reason
 }
 
+Key memory_overhead(const char* name) {
+    const auto read = [](const std::string& text) {
+        if (text != "subtract" && text != "add") not_accepted(text);
+        return text == "add";
+    };
+    const auto write = [](bool add) { return add ? "add" : "subtract"; };
+    return scalar(
+        name, "subtract or add", [](Config & c) -> auto& { return c.vm.add_memory_reserve; }, read,
+        write);
+}
+
+// limits.rules: a list of maps, each with whom it is for and what holds for them.
+Key limit_rules(const char* name) {
+    using Rule = spec::Limits::Rule;
+    const auto read_one = [](Rule& rule, const std::string& key, const std::string& text) {
+        const auto number = [&](std::uint64_t most) {
+            std::uint64_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, value);
+            if (error != std::errc{} || stop != end || value == 0 || value > most)
+                throw Error("{}: a whole number from 1 to {} is wanted", key, most);
+            return static_cast<std::uint32_t>(value);
+        };
+        const auto yes = [&] {
+            if (text != "true" && text != "false") throw Error("{}: neither true nor false", key);
+            return text == "true";
+        };
+        const auto word_of = [&] {
+            if (text.empty() || text.size() > 255) throw Error("{}: a name is wanted", key);
+            return text;
+        };
+        if (key == "partition")
+            rule.partition = word_of();
+        else if (key == "user")
+            rule.user = word_of();
+        else if (key == "image")
+            rule.image = word_of();
+        else if (key == "allow")
+            rule.allow = yes();
+        else if (key == "allow_smp")
+            rule.allow_smp = yes();
+        else if (key == "allow_user_files")
+            rule.allow_user_files = yes();
+        else if (key == "max_vms")
+            rule.max_vms = number(spec::max_vms);
+        else if (key == "max_vm_cpus")
+            rule.max_vm_cpus = number(spec::max_vm_cpus);
+        else if (key == "max_vm_memory")
+            rule.max_vm_memory_mb = text == "unlimited" ? 0 : spec::parse_memory_mb(text);
+        else if (key == "max_boot_timeout")
+            rule.max_boot_timeout_s = spec::parse_time_s(text);
+        else
+            throw Error("'{}' is no key of a rule", key.substr(0, 100));
+    };
+    const auto set = [read_one](Config& config, const YAML::Node& node) {
+        if (!node.IsSequence()) throw Error("a list is wanted here");
+        std::vector<Rule> rules;
+        for (const auto& item : node) {
+            if (!item.IsMap()) throw Error("each rule is a list of keys");
+            Rule rule;
+            for (const auto& entry : item) {
+                if (!entry.first.IsScalar() || !entry.second.IsScalar())
+                    throw Error("each key of a rule has a single value");
+                read_one(rule, entry.first.Scalar(), entry.second.Scalar());
+            }
+            if (rule.partition.empty() && rule.user.empty() && rule.image.empty())
+                throw Error("a rule without partition, user or image is for nobody");
+            rules.push_back(std::move(rule));
+        }
+        config.limits.rules = std::move(rules);
+    };
+    const auto get = [](const Config& config) {
+        std::string text = "[";
+        for (const Rule& rule : config.limits.rules) {
+            std::string one;
+            const auto add = [&](const char* key, const std::string& value) {
+                one += fmt::format("{}{}: {}", one.empty() ? "" : ", ", key, value);
+            };
+            const auto quoted = [&](const char* key, const std::string& value) {
+                if (!value.empty()) add(key, "\"" + value + "\"");
+            };
+            const auto yes = [&](const char* key, const std::optional<bool>& value) {
+                if (value) add(key, *value ? "true" : "false");
+            };
+            quoted("partition", rule.partition);
+            quoted("user", rule.user);
+            quoted("image", rule.image);
+            if (!rule.allow) add("allow", "false");
+            yes("allow_smp", rule.allow_smp);
+            yes("allow_user_files", rule.allow_user_files);
+            if (rule.max_vms) add("max_vms", std::to_string(*rule.max_vms));
+            if (rule.max_vm_cpus) add("max_vm_cpus", std::to_string(*rule.max_vm_cpus));
+            if (rule.max_vm_memory_mb)
+                add("max_vm_memory", *rule.max_vm_memory_mb == 0
+                                         ? "unlimited"
+                                         : fmt::format("{}M", *rule.max_vm_memory_mb));
+            if (rule.max_boot_timeout_s)
+                add("max_boot_timeout",
+                    fmt::format("{}:{:02}:{:02}", *rule.max_boot_timeout_s / 3600,
+                                *rule.max_boot_timeout_s / 60 % 60, *rule.max_boot_timeout_s % 60));
+            text += (text.size() == 1 ? "{" : ", {") + one + "}";
+        }
+        return text + "]";
+    };
+    return {name,
+            "a list of rules such as {partition: debug, max_vms: 4}; keys: partition, user, image, "
+            "allow, allow_smp, allow_user_files, max_vms, max_vm_cpus, max_vm_memory, "
+            "max_boot_timeout",
+            set, get};
+}
+
 Key accelerator(const char* name) {
     const auto read = [](const std::string& text) {
         if (text == "auto") return Accelerator::automatic;
@@ -226,6 +337,7 @@ std::vector<Key> make_schema() {
         accelerator("vm.accelerator"),
         word("vm.cpu_model", "a CPU model of libvirt, or \"\"", is_cpu_model, HOLON_FIELD(vm.cpu_model)),
         memory("vm.memory_reserve", 1, max_memory_mb, Zero::refused, HOLON_FIELD(vm.memory_reserve_mb)),
+        memory_overhead("vm.memory_overhead"),
         memory("vm.default_memory", 64, max_memory_mb, Zero::refused, HOLON_FIELD(vm.default_memory_mb)),
         memory("vm.tcg_cache", 16, 65536, Zero::refused, HOLON_FIELD(vm.tcg_cache_mb)),
         time("vm.boot_timeout", 1, a_day, HOLON_FIELD(vm.boot_timeout_s)),
@@ -237,6 +349,8 @@ std::vector<Key> make_schema() {
         whole("limits.max_vm_cpus", 1, spec::max_vm_cpus, HOLON_FIELD(limits.max_vm_cpus)),
         memory("limits.max_vm_memory", 64, max_memory_mb, Zero::unlimited, HOLON_FIELD(limits.max_vm_memory_mb)),
         time("limits.max_boot_timeout", 1, a_day, HOLON_FIELD(limits.max_boot_timeout_s)),
+        boolean("limits.allow_smp", HOLON_FIELD(limits.allow_smp)),
+        limit_rules("limits.rules"),
         whole("placement.cluster_node", 0, placement::most_weight, HOLON_FIELD(placement.cluster.node)),
         whole("placement.cluster_domain", 0, placement::most_weight, HOLON_FIELD(placement.cluster.domain)),
         whole("placement.cluster_whole", 0, placement::most_weight, HOLON_FIELD(placement.cluster.whole)),

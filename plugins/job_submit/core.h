@@ -21,12 +21,15 @@ struct Job {
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
     bool whole_nodes = false;  // --exclusive: the node's CPUs, however many there are
     std::string work_dir;
+    std::string partition;  // "" where the user named none and the default is not known
+    std::string user;
 };
 
 struct Queued {
-    std::vector<std::string> environment;       // in place of the one that came
-    bool in_vms = false;                        // a spec is in the environment
-    std::uint32_t max_nodes = 0, min_cpus = 0;  // to be set in the job; 0: as they are
+    std::vector<std::string> environment;                 // in place of the one that came
+    bool in_vms = false;                                  // a spec is in the environment
+    std::uint32_t max_nodes = 0, min_cpus = 0;            // to be set in the job; 0: as they are
+    std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;  // the same
 };
 
 // CPUs the job will get on each of its nodes where its numbers say so for certain, else 0. Slurm

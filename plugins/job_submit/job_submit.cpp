@@ -60,6 +60,10 @@ std::uint32_t given16(std::uint16_t value) {
     return value == NO_VAL16 || value == INFINITE16 ? 0 : value;
 }
 
+// The name of UID for rules of holon.yaml; empty where there are none of users. Only the site's own
+// thread asks the host for names: that may go over the network.
+std::string user_name(std::uint32_t uid) { return site ? site->user_name(uid) : std::string(); }
+
 Job job_of(const job_desc_msg_t& description) {
     Job job;
     job.min_nodes = given(description.min_nodes);
@@ -77,6 +81,8 @@ Job job_of(const job_desc_msg_t& description) {
             job.node_memory_mb = description.pn_min_memory;
     }
     if (description.work_dir != nullptr) job.work_dir = description.work_dir;
+    if (description.partition != nullptr) job.partition = description.partition;
+    job.user = user_name(description.user_id);
     return job;
 }
 
@@ -115,6 +121,8 @@ void submit(job_desc_msg_t& description) {
     replace_environment(description, queued->environment);
     if (queued->max_nodes != 0) description.max_nodes = queued->max_nodes;
     if (queued->min_cpus != 0) description.min_cpus = queued->min_cpus;
+    if (queued->node_memory_mb != 0) description.pn_min_memory = queued->node_memory_mb;
+    if (queued->cpu_memory_mb != 0) description.pn_min_memory = queued->cpu_memory_mb | MEM_PER_CPU;
 }
 
 void report(const char* line) { slurm_error("job_submit/holon: %s", line); }

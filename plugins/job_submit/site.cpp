@@ -2,12 +2,14 @@
 #include "plugins/job_submit/site.h"
 
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -46,10 +48,23 @@ std::string stamp_of(const config::Config& config) {
     return stamp;
 }
 
+// The users that rules name, by uid. One that this host does not know has no jobs here.
+std::map<std::uint32_t, std::string> users_of(const spec::Limits& limits) {
+    std::map<std::uint32_t, std::string> users;
+    for (const auto& rule : limits.rules) {
+        if (rule.user.empty()) continue;
+        std::vector<char> room(65536);
+        passwd entry{};
+        passwd* found = nullptr;
+        if (::getpwnam_r(rule.user.c_str(), &entry, room.data(), room.size(), &found) == 0 &&
+            found != nullptr)
+            users[entry.pw_uid] = rule.user;
+    }
+    return users;
+}
+
 spec::Limits limits_of(const config::Config& config) {
     spec::Limits limits = config.spec_limits();
-    limits.memory_reserve_mb = config.vm.memory_reserve_mb;
-    limits.allow_user_files = config.images.allow_user_files;
     for (const auto& image : image::list(config))
         if (!image.kernel.empty()) limits.images.push_back({image.name, image.min_memory_mb});
     return limits;
@@ -63,6 +78,7 @@ struct Site::State {
     bool stop = false;
     bool ended = false;
     std::shared_ptr<const spec::Limits> limits = std::make_shared<const spec::Limits>();
+    std::map<std::uint32_t, std::string> users;  // of the rules, by uid
     void (*on_error)(const char*) = nullptr;
 
     void read_on() {
@@ -75,10 +91,12 @@ struct Site::State {
                 if (now != stamp) {
                     config = config::load_default();
                     auto read = std::make_shared<const spec::Limits>(limits_of(config));
+                    auto named = users_of(*read);
                     stamp = stamp_of(config);
                     complaint.clear();
                     std::lock_guard lock(mutex);
                     limits = std::move(read);
+                    users = std::move(named);
                 }
             } catch (const std::exception& error) {
                 // the former snapshot stays; said once, tried again
@@ -120,6 +138,12 @@ Site::~Site() {
 std::shared_ptr<const spec::Limits> Site::limits() const {
     std::lock_guard lock(state_->mutex);
     return state_->limits;
+}
+
+std::string Site::user_name(std::uint32_t uid) const {
+    std::lock_guard lock(state_->mutex);
+    const auto found = state_->users.find(uid);
+    return found == state_->users.end() ? "" : found->second;
 }
 
 }  // namespace holon::job_submit

@@ -22,6 +22,8 @@ class Site {
     // The newest snapshot; built-in defaults, without images, until the first reading is done.
     // Never blocks on I/O.
     std::shared_ptr<const spec::Limits> limits() const;
+    // The user of UID, where one of the rules of holon.yaml names him, else empty. From memory.
+    std::string user_name(std::uint32_t uid) const;
 
   private:
     struct State;

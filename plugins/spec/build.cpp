@@ -15,7 +15,7 @@ const std::string* find(const Given& given, const char* name) {
     return found == given.end() ? nullptr : &found->second;
 }
 
-Mode mode_of(const Given& given) {
+Mode mode_of(const Given& given, const Limits& limits) {
     const rules::ModeOption* chosen = nullptr;
     for (const auto& mode : rules::modes) {
         if (!given.contains(std::string(mode.option))) continue;
@@ -27,6 +27,17 @@ Mode mode_of(const Given& given) {
     if (chosen == nullptr)
         throw Error("--{}: for jobs in VMs only; add --vm-cluster",
                     given.empty() ? "vm-image" : given.begin()->first);
+    if (chosen->mode == Mode::smp) {
+        if (!limits.allow_smp)
+            throw Error(
+                "--vm-smp: not offered here (limits.allow_smp in holon.yaml); use --vm-cluster");
+        for (const char* sized : {"vm-cpus", "vm-mem"})
+            if (given.contains(sized))
+                throw Error(
+                    "--{}: the VMs of --vm-smp are as large as the job's share of each node; "
+                    "leave it out",
+                    sized);
+    }
     return chosen->mode;
 }
 
@@ -66,6 +77,17 @@ const Limits::Image* catalogued(const Spec& spec, const Limits& limits, bool giv
                 known);
 }
 
+// --vm-smp=MAXNODES; 0 where there is none.
+std::uint32_t most_smp_nodes(const Given& given, const Request& request) {
+    const auto* text = find(given, "vm-smp");
+    if (text == nullptr || text->empty()) return 0;
+    const auto most = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vms));
+    if (most < request.min_nodes)
+        throw Error("--vm-smp={}: the job wants at least {} nodes; give as many or fewer with -N",
+                    most, request.min_nodes);
+    return most;
+}
+
 void check_count(const Spec& spec, const Limits& limits, const Request& request) {
     std::uint32_t count = spec.vm_count != 0 ? spec.vm_count : request.min_nodes;
     if (spec.vm_count != 0 && spec.vm_count < request.min_nodes)
@@ -75,7 +97,8 @@ void check_count(const Spec& spec, const Limits& limits, const Request& request)
             spec.vm_count, request.min_nodes, spec.vm_count == 1 ? "" : "s");
     std::uint32_t most = limits.max_vms != 0 ? std::min(limits.max_vms, max_vms) : max_vms;
     if (count > most)
-        throw Error("--vm-cluster={}: this site allows a job at most {} VMs", count, most);
+        throw Error("--vm-{}={}: this site allows a job at most {} VMs",
+                    spec.mode == Mode::smp ? "smp" : "cluster", count, most);
 }
 
 // At least this many VMs share some node, however they are dealt out; 0 where the node count is
@@ -142,14 +165,52 @@ void check_memory(const Spec& spec, const Limits& limits, const Request& request
                 times, needed, needed);
 }
 
+bool names(std::string_view list, std::string_view one) {
+    for (std::size_t at = 0; at <= list.size();) {
+        const std::size_t end = std::min(list.find(',', at), list.size());
+        if (list.substr(at, end - at) == one) return true;
+        at = end + 1;
+    }
+    return false;
+}
+
 }  // namespace
+
+Limits limits_for(const Limits& limits, std::string_view partition, std::string_view user,
+                  std::string_view image) {
+    Limits own = limits;
+    own.rules.clear();
+    if (image.empty()) image = limits.default_image;
+    std::string refused;
+    for (const Limits::Rule& rule : limits.rules) {
+        if (!rule.partition.empty() && !names(partition, rule.partition)) continue;
+        if (!rule.user.empty() && rule.user != user) continue;
+        if (!rule.image.empty() && rule.image != image) continue;
+        refused.clear();
+        if (!rule.allow) {
+            if (!rule.user.empty()) refused += fmt::format(" of user {}", rule.user);
+            if (!rule.image.empty()) refused += fmt::format(" with image '{}'", rule.image);
+            if (!rule.partition.empty()) refused += fmt::format(" in partition {}", rule.partition);
+            if (refused.empty()) refused = " of anyone";
+        }
+        own.max_vms = rule.max_vms.value_or(own.max_vms);
+        own.max_vm_cpus = rule.max_vm_cpus.value_or(own.max_vm_cpus);
+        own.max_vm_memory_mb = rule.max_vm_memory_mb.value_or(own.max_vm_memory_mb);
+        own.max_boot_timeout_s = rule.max_boot_timeout_s.value_or(own.max_boot_timeout_s);
+        own.allow_smp = rule.allow_smp.value_or(own.allow_smp);
+        own.allow_user_files = rule.allow_user_files.value_or(own.allow_user_files);
+    }
+    if (!refused.empty())
+        throw Error("--vm-*: this site takes no VM jobs{}; ask for another one, or none", refused);
+    return own;
+}
 
 Spec build(const Given& given, const Limits& limits, const Request& request) {
     for (const auto& [name, text] : given)
         if (auto wrong = check_option(name, text)) throw Error(*wrong);
 
     Spec spec;
-    spec.mode = mode_of(given);
+    spec.mode = mode_of(given, limits);
     if (const auto* text = find(given, "vm-cluster"); text != nullptr && !text->empty())
         spec.vm_count = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vms));
     if (const auto* text = find(given, "vm-cpus"))
@@ -170,6 +231,7 @@ Spec build(const Given& given, const Limits& limits, const Request& request) {
     spec.node_memory_mb = request.node_memory_mb;
     spec.cpu_memory_mb = request.cpu_memory_mb;
 
+    most_smp_nodes(given, request);
     check_count(spec, limits, request);
     check_cpus(spec, limits, request);
     check_memory(spec, limits, request, catalogued(spec, limits, image != nullptr));

@@ -14,9 +14,12 @@ namespace holon::spec {
 const std::vector<Option>& options() {
     static const std::string vms =
         fmt::format("a whole number of VMs from 1 to {}, or nothing for one per node", max_vms);
+    static const std::string nodes =
+        fmt::format("the most nodes it may have, from 1 to {}, or nothing", max_vms);
     static const std::string cpus = fmt::format("a whole number from 1 to {}", max_vm_cpus);
     static const std::vector<Option> table = {
         {"vm-cluster", "N", true, "[vm] run in VMs: one per node, or N in all", vms.c_str()},
+        {"vm-smp", "MAXNODES", true, "[vm] run in one virtual SMP over all nodes", nodes.c_str()},
         {"vm-image", "NAME|PATH", false, "[vm] what the VMs boot: an image or a file",
          "an image name (letters, digits, '.', '_', '+', '-'), or a file: /path or ./path"},
         {"vm-cpus", "N", false, "[vm] CPUs of each VM (default: all it can get)", cpus.c_str()},
@@ -57,7 +60,8 @@ std::string shown(std::string_view text) {
 
 bool accepted(std::string_view name, std::string_view text) {
     using namespace rules;
-    if (name == "vm-cluster") return text.empty() || whole_number(text, 1, max_vms);
+    if (name == "vm-cluster" || name == "vm-smp")
+        return text.empty() || whole_number(text, 1, max_vms);
     if (name == "vm-cpus") return whole_number(text, 1, max_vm_cpus).has_value();
     if (name == "vm-network") return network(text).has_value();
     if (name == "no-vm") return text.empty();

@@ -25,6 +25,7 @@ struct ModeOption {
 };
 inline constexpr ModeOption modes[] = {
     {"vm-cluster", Mode::cluster, "cluster"},
+    {"vm-smp", Mode::smp, "smp"},
 };
 
 const Option* find_option(std::string_view name);

@@ -23,7 +23,8 @@ namespace holon::spec {
 inline constexpr std::uint32_t max_vms = 4096;
 inline constexpr std::uint32_t max_vm_cpus = 1024;  // QEMU's own order of magnitude
 
-enum class Mode { cluster };            // later: smp
+// smp: one VM on each node, sized to what the job has there, whether two nodes give as much or not.
+enum class Mode { cluster, smp };
 enum class Network { private_, none };  // "private", "none"
 
 struct Spec {
@@ -69,6 +70,10 @@ struct Limits {
     std::uint32_t max_boot_timeout_s = 0;
     std::uint64_t memory_reserve_mb = 0;  // per VM, kept back from the job's memory for QEMU itself
     bool allow_user_files = true;         // --vm-image=/path is accepted
+    bool allow_smp = false;               // --vm-smp is accepted
+    // Whether the reserve is asked for on top of the job's memory, so that its VMs get all of that,
+    // instead of being taken off it.
+    bool add_memory_reserve = false;
     std::string default_image = "tiny";
     struct Image {
         std::string name;
@@ -76,12 +81,30 @@ struct Limits {
     };
     std::vector<Image>
         images;  // catalogue known to the controller; empty: images are not checked here
+    // What holds for some jobs instead. A rule is for the jobs that all of its texts name (empty:
+    // any); of several that fit, later ones win.
+    struct Rule {
+        std::string partition, user, image;
+        bool allow = true;  // false: no VM job of these
+        std::optional<std::uint32_t> max_vms, max_vm_cpus, max_boot_timeout_s;
+        std::optional<std::uint64_t> max_vm_memory_mb;
+        std::optional<bool> allow_smp, allow_user_files;
+        bool operator==(const Rule&) const = default;
+    };
+    std::vector<Rule> rules;
 };
 struct Request {
     std::uint32_t min_nodes = 0, max_nodes = 0, cpus_per_node = 0;  // 0: not known at submit
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
     std::string work_dir;  // resolves ./image
 };
+
+// LIMITS as they are for one job: its rules are put into force. A job may name several partitions
+// ("a,b"); a rule of any of them holds, because the job may start there. Throws holon::Error where
+// such jobs are not allowed at all. An empty IMAGE is the site's default; an empty PARTITION is not
+// known.
+Limits limits_for(const Limits& limits, std::string_view partition, std::string_view user,
+                  std::string_view image);
 
 // True where GIVEN asks for VMs at all (a mode option is present).
 bool wants_vms(const Given& given);

@@ -108,6 +108,51 @@ limits: {max_vms: 16, max_vm_cpus: 8, max_vm_memory: 64G, max_boot_timeout: 10}
     EXPECT_EQ(config.spec_limits().default_image, "debian");
 }
 
+TEST(Config, RulesOfLimitsArriveAndCanBeReadBack) {
+    const Config config = parse(R"(limits:
+  allow_smp: true
+  rules:
+    - {partition: debug, max_vms: 4, max_boot_timeout: 2}
+    - {user: guest, image: big, allow: false, max_vm_memory: 2G, max_vm_cpus: 3}
+    - {partition: smp, allow_smp: true, allow_user_files: false}
+)",
+                                "x");
+    ASSERT_EQ(config.limits.rules.size(), 3u);
+    EXPECT_EQ(config.limits.rules[0],
+              (spec::Limits::Rule{.partition = "debug", .max_vms = 4, .max_boot_timeout_s = 120}));
+    EXPECT_FALSE(config.limits.rules[1].allow);
+    EXPECT_EQ(config.limits.rules[1].max_vm_memory_mb, 2048u);
+    const std::string text = describe(config);
+    const std::size_t at = text.find("limits.rules: ");
+    const std::string line = text.substr(at + 14, text.find('\n', at) - at - 14);
+    EXPECT_EQ(parse("limits: {rules: " + line + "}", "x").limits.rules, config.limits.rules);
+    EXPECT_EQ(config.spec_limits().rules, config.limits.rules);
+    EXPECT_TRUE(config.spec_limits().allow_smp);
+}
+
+TEST(Config, ARuleForNobodyAndAnUnknownKeyOfOneAreRefused) {
+    EXPECT_THAT(refusal("limits: {rules: [{max_vms: 4}]}"), HasSubstr("is for nobody"));
+    EXPECT_THAT(refusal("limits: {rules: [{partition: a, max_vm: 4}]}"),
+                HasSubstr("'max_vm' is no key of a rule"));
+    EXPECT_THAT(refusal("limits: {rules: [{partition: a, max_vms: 0}]}"), HasSubstr("max_vms"));
+}
+
+TEST(Config, PlacementAndControllerArriveWhereTheyBelong) {
+    const Config config = parse(R"(vm: {memory_overhead: add}
+placement: {smp_node: 7, cluster_domain: 9, candidates: 2, domains: ["r1=n[1-2]", "r2=n3"]}
+controller: {hosts: [a, b.site], port: 7001, heartbeat: 5, state_dir: /x}
+)",
+                                "x");
+    EXPECT_TRUE(config.spec_limits().add_memory_reserve);
+    EXPECT_EQ(config.placement.smp.node, 7u);
+    EXPECT_EQ(config.placement.cluster.domain, 9u);
+    EXPECT_EQ(config.placement.candidates, 2u);
+    EXPECT_EQ(config.placement.domains, (std::vector<std::string>{"r1=n[1-2]", "r2=n3"}));
+    EXPECT_EQ(config.controller.hosts, (std::vector<std::string>{"a", "b.site"}));
+    EXPECT_EQ(config.controller.heartbeat_s, 5u);
+    EXPECT_THAT(refusal("placement: {domains: [\"n[1-2]\"]}"), HasSubstr("placement.domains"));
+}
+
 TEST(Config, AnEmptyFileAndEmptySectionsAreTheDefaults) {
     EXPECT_EQ(describe(parse("", "x")), describe(Config{}));
     EXPECT_EQ(describe(parse("# nothing\nvm:\n", "x")), describe(Config{}));

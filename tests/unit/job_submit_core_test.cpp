@@ -71,9 +71,9 @@ TEST(JobSubmit, AForgedSpecIsRefused) {
 }
 
 TEST(JobSubmit, AForgedOptionIsRefused) {
-    EXPECT_THAT(line({option + "vm_smp=(null)"}), HasSubstr("vm_smp"));
-    EXPECT_THAT(line({option + "vm_cluster=(null)", option + "vm_smp=(null)"}),
-                HasSubstr("vm_smp"));
+    EXPECT_THAT(line({option + "vm_tree=(null)"}), HasSubstr("vm_tree"));
+    EXPECT_THAT(line({option + "vm_cluster=(null)", option + "vm_tree=(null)"}),
+                HasSubstr("vm_tree"));
     EXPECT_THAT(line({option + "vm_cluster=(null)", option + "vm_cpus=lots"}),
                 AllOf(HasSubstr("--vm-cpus=lots"), HasSubstr("1 to 1024")));
 }
@@ -172,4 +172,155 @@ TEST(JobSubmit, CpusPerNodeAreKnownOnlyWhereTheyAreCertain) {
     EXPECT_EQ(cpus_per_node(job), 7u);
     job.whole_nodes = true;
     EXPECT_EQ(cpus_per_node(job), 0u);
+}
+
+namespace {
+
+using holon::spec::Limits;
+
+std::optional<Queued> submit_to(const Limits& limits, const std::vector<std::string>& options,
+                                const Job& job = {}) {
+    std::vector<std::string> environment;
+    for (const auto& text : options) environment.push_back(option + text);
+    return decide(environment, job, limits, seed);
+}
+
+std::string refusal(const Limits& limits, const std::vector<std::string>& options, const Job& job) {
+    try {
+        submit_to(limits, options, job);
+        return "";
+    } catch (const holon::Error& error) {
+        return error.what();
+    }
+}
+
+Limits with_rule(const Limits::Rule& rule) {
+    Limits limits;
+    limits.rules = {rule};
+    return limits;
+}
+
+Job in_partition(const std::string& partition) {
+    Job job;
+    job.partition = partition;
+    return job;
+}
+
+}  // namespace
+
+TEST(JobSubmitRules, ALimitOfAPartitionHoldsThereAlone) {
+    const Limits limits = with_rule({.partition = "debug", .max_vms = 2});
+    EXPECT_THAT(refusal(limits, {"vm_cluster=3"}, in_partition("debug")),
+                HasSubstr("at most 2 VMs"));
+    EXPECT_EQ(refusal(limits, {"vm_cluster=2"}, in_partition("debug")), "");
+    EXPECT_EQ(refusal(limits, {"vm_cluster=3"}, in_partition("long")), "");
+}
+
+TEST(JobSubmitRules, ALimitHoldsForAJobThatNamesThePartitionAmongOthers) {
+    const Limits limits = with_rule({.partition = "debug", .max_vms = 2});
+    EXPECT_NE(refusal(limits, {"vm_cluster=3"}, in_partition("long,debug")), "");
+}
+
+TEST(JobSubmitRules, ALimitOfAUserHoldsForHimAlone) {
+    const Limits limits = with_rule({.user = "guest", .max_vm_cpus = 4});
+    Job job;
+    job.user = "guest";
+    EXPECT_THAT(refusal(limits, {"vm_cluster=1", "vm_cpus=8"}, job), HasSubstr("at most 4 CPUs"));
+    job.user = "alice";
+    EXPECT_EQ(refusal(limits, {"vm_cluster=1", "vm_cpus=8"}, job), "");
+}
+
+TEST(JobSubmitRules, ALimitOfAnImageHoldsForTheSitesDefaultToo) {
+    Limits limits = with_rule({.image = "tiny", .max_vm_memory_mb = 512});
+    EXPECT_NE(refusal(limits, {"vm_cluster=1", "vm_mem=1G"}, {}), "");
+    EXPECT_NE(refusal(limits, {"vm_cluster=1", "vm_mem=1G", "vm_image=tiny"}, {}), "");
+    EXPECT_EQ(refusal(limits, {"vm_cluster=1", "vm_mem=1G", "vm_image=debian"}, {}), "");
+}
+
+TEST(JobSubmitRules, AllThatARuleNamesMustFit) {
+    const Limits limits = with_rule({.partition = "debug", .user = "guest", .max_vms = 1});
+    Job job = in_partition("debug");
+    EXPECT_EQ(refusal(limits, {"vm_cluster=2"}, job), "");
+    job.user = "guest";
+    EXPECT_NE(refusal(limits, {"vm_cluster=2"}, job), "");
+}
+
+TEST(JobSubmitRules, OfSeveralRulesThatFitTheLastWins) {
+    Limits limits = with_rule({.partition = "debug", .max_vms = 1});
+    limits.rules.push_back({.partition = "debug", .max_vms = 4});
+    EXPECT_EQ(refusal(limits, {"vm_cluster=4"}, in_partition("debug")), "");
+}
+
+TEST(JobSubmitRules, VmJobsCanBeForbidden) {
+    const Limits limits = with_rule({.partition = "login", .allow = false});
+    EXPECT_EQ(
+        refusal(limits, {"vm_cluster="}, in_partition("login")),
+        "--vm-*: this site takes no VM jobs in partition login; ask for another one, or none");
+    EXPECT_EQ(refusal(limits, {"vm_cluster="}, in_partition("batch")), "");
+}
+
+TEST(JobSubmitRules, AVirtualSmpCanBeOfferedInOnePartition) {
+    const Limits limits = with_rule({.partition = "smp", .allow_smp = true});
+    EXPECT_EQ(refusal(limits, {"vm_smp="}, in_partition("smp")), "");
+    EXPECT_NE(refusal(limits, {"vm_smp="}, in_partition("batch")), "");
+}
+
+TEST(JobSubmit, AVirtualSmpOfAtMostSoManyNodesLimitsTheJob) {
+    Limits limits;
+    limits.allow_smp = true;
+    auto queued = submit_to(limits, {"vm_smp=4"});
+    ASSERT_TRUE(queued);
+    EXPECT_EQ(queued->max_nodes, 4u);
+    EXPECT_EQ(spec_of(*queued).mode, holon::spec::Mode::smp);
+    EXPECT_EQ(submit_to(limits, {"vm_smp="})->max_nodes, 0u);
+}
+
+namespace {
+
+Limits with_reserve_added() {
+    Limits limits;
+    limits.memory_reserve_mb = 128;
+    limits.add_memory_reserve = true;
+    return limits;
+}
+
+}  // namespace
+
+TEST(JobSubmitMemory, TheReserveIsAskedForOnTopWhereTheSiteSaysSo) {
+    Job job;
+    job.node_memory_mb = 1024;
+    auto queued = submit_to(with_reserve_added(), {"vm_cluster="}, job);
+    EXPECT_EQ(queued->node_memory_mb, 1152u);
+    EXPECT_EQ(spec_of(*queued).node_memory_mb, 1152u);
+}
+
+TEST(JobSubmitMemory, TheReserveIsTakenOffOtherwise) {
+    Limits limits;
+    limits.memory_reserve_mb = 128;
+    Job job;
+    job.node_memory_mb = 1024;
+    EXPECT_EQ(submit_to(limits, {"vm_cluster="}, job)->node_memory_mb, 0u);
+}
+
+TEST(JobSubmitMemory, EachVmOfANodeHasItsReserve) {
+    Job job;
+    job.node_memory_mb = 1024;
+    job.min_nodes = job.max_nodes = 2;
+    job.tasks_per_node = 3;
+    EXPECT_EQ(submit_to(with_reserve_added(), {"vm_cluster=5"}, job)->node_memory_mb,
+              1024u + 3 * 128);
+}
+
+TEST(JobSubmitMemory, MemoryPerCpuRisesByTheReservesShare) {
+    Job job;
+    job.cpu_memory_mb = 512;
+    job.min_nodes = job.max_nodes = 1;
+    job.tasks = 3;
+    EXPECT_EQ(submit_to(with_reserve_added(), {"vm_cluster="}, job)->cpu_memory_mb, 512u + 43);
+}
+
+TEST(JobSubmitMemory, NothingIsAddedWhereTheVmsOfANodeAreNotKnown) {
+    Job job;
+    job.node_memory_mb = 4096;
+    EXPECT_EQ(submit_to(with_reserve_added(), {"vm_cluster=3"}, job)->node_memory_mb, 0u);
 }

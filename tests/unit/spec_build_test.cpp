@@ -80,7 +80,30 @@ TEST(SpecBuild, GarbageIsRefusedBeforeAnythingElse) {
               "--vm-cpus=0: not accepted; give a whole number from 1 to 1024");
 }
 
-TEST(SpecBuild, AnUnknownModeIsRefused) {
+TEST(SpecBuild, AVirtualSmpIsRefusedWhereTheSiteDoesNotOfferIt) {
+    EXPECT_THAT(line({{"vm-smp", ""}}), HasSubstr("--vm-smp: not offered here"));
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    EXPECT_EQ(spec::build({{"vm-smp", ""}}, limits, {}).mode, spec::Mode::smp);
+}
+
+TEST(SpecBuild, TheVmsOfAVirtualSmpHaveNoSizeOfTheirOwn) {
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    EXPECT_THAT(line({{"vm-smp", ""}, {"vm-cpus", "2"}}, limits), HasSubstr("--vm-cpus"));
+    EXPECT_THAT(line({{"vm-smp", ""}, {"vm-mem", "1G"}}, limits), HasSubstr("--vm-mem"));
+}
+
+TEST(SpecBuild, AVirtualSmpOfFewerNodesThanTheJobWantsIsRefused) {
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    spec::Request request;
+    request.min_nodes = 3;
+    EXPECT_THAT(line({{"vm-smp", "2"}}, limits, request), HasSubstr("--vm-smp=2"));
+    EXPECT_EQ(line({{"vm-smp", "3"}}, limits, request), "");
+}
+
+TEST(SpecBuild, TwoModesAreRefused) {
     EXPECT_THAT(line({{"vm-cluster", ""}, {"vm-smp", ""}}), HasSubstr("--vm-smp"));
 }
 

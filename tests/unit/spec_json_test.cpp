@@ -97,7 +97,7 @@ TEST(SpecJson, RefusesWrongTypes) {
 TEST(SpecJson, RefusesBadValues) {
     const std::pair<const char*, nlohmann::json> bad[] = {
         {"v", 2},
-        {"mode", "smp"},
+        {"mode", "tree"},
         {"image", ""},
         {"image", "a/b"},
         {"image", "../x"},
@@ -153,7 +153,7 @@ TEST(SpecSpank, LeavesOtherPluginsAlone) {
 
 TEST(SpecSpank, RefusesAnOptionThatDoesNotExist) {
     spec::Given given;
-    EXPECT_THROW(spec::read_spank_entry("_SLURM_SPANK_OPTION_holon_vm_smp=(null)", given),
+    EXPECT_THROW(spec::read_spank_entry("_SLURM_SPANK_OPTION_holon_vm_tree=(null)", given),
                  holon::Error);
     EXPECT_THROW(spec::read_spank_entry("_SLURM_SPANK_OPTION_holon_", given), holon::Error);
     EXPECT_THROW(spec::read_spank_entry("_SLURM_SPANK_OPTION_holon_vm-cpus=1", given),
