@@ -20,6 +20,7 @@ constexpr Entry commands[] = {
     {"status", "your VMs: job, node, size, state, uptime, address (also: holon ps)", status},
     {"console", "what a VM wrote to its console, and goes on writing", console},
     {"image", "list, build, import, inspect and remove images", image},
+    {"place", "which nodes a VM job would get, and why", place},
     {"doctor", "check this host, and say how to mend what is wrong", doctor},
 };
 
@@ -70,7 +71,7 @@ int dispatch(Arguments arguments) {
     }
     if (const Entry* entry = find(name)) return entry->run(arguments);
     std::cerr << "holon: no command '" << name
-              << "'; there are status, console, image, doctor, version and help\n";
+              << "'; there are status, console, image, place, doctor, version and help\n";
     return exit_usage;
 }
 
