@@ -45,14 +45,6 @@ void check_job(const std::string& job) {
 
 }  // namespace
 
-std::vector<std::string> slurm_environment() {
-    std::vector<std::string> environment{"LC_ALL=C"};
-    for (const char* name : {"PATH", "SLURM_CONF", "HOME"})
-        if (const char* value = std::getenv(name))
-            environment.push_back(fmt::format("{}={}", name, value));
-    return environment;
-}
-
 std::vector<RunningJob> parse_squeue(std::string_view text) {
     std::vector<RunningJob> jobs;
     for (std::size_t at = 0; at < text.size();) {

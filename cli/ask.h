@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "plugins/os/slurm.h"
+
 namespace holon::cli {
 
 struct RunningJob {
@@ -22,8 +24,7 @@ std::vector<RunningJob> parse_squeue(std::string_view text);
 // The asker's running jobs (root: everybody's), or JOB alone, written as Slurm does ("42", "42_3").
 std::vector<RunningJob> running_jobs(const std::optional<std::string>& job);
 
-// For os::run of Slurm's commands: what they need of our environment.
-std::vector<std::string> slurm_environment();
+using os::slurm_environment;
 
 // The name Slurm knows this host by, as far as the host itself can tell: without the domain.
 std::string host_name();

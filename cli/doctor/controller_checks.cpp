@@ -12,8 +12,10 @@
 #include "cli/doctor/check.h"
 #include "cli/doctor/nodes.h"
 #include "plugins/os/error.h"
+#include "plugins/os/file.h"
 #include "plugins/os/process.h"
 #include "plugins/plan/plan.h"
+#include "select/site/snapshot.h"
 
 namespace holon::cli {
 namespace {
@@ -81,6 +83,43 @@ Finding versions(const Site& site) {
                             round.answers.size() == 1 ? "" : "s", away_text(round)));
 }
 
+// What slurmctld's plugins know of the nodes: the file that holond --controller writes.
+Finding capabilities(const Site& site) {
+    const auto file = site.config.controller.state_dir / holon::site::snapshot_name;
+    const char* const start =
+        "systemctl enable --now holond-controller; until then VM jobs are placed as Slurm itself "
+        "does";
+    const auto text = os::read_file_if_exists(file);
+    if (!text) return bad(file.string() + " is not there", start);
+    holon::site::Snapshot snapshot;
+    try {
+        snapshot = holon::site::parse_snapshot(*text);
+    } catch (const Error& error) {
+        return bad(fmt::format("{}: {}", file.string(), error.what()),
+                   "remove it; holond --controller writes it anew");
+    }
+    const std::int64_t age = std::chrono::duration_cast<std::chrono::seconds>(
+                                 std::chrono::system_clock::now().time_since_epoch())
+                                 .count() -
+                             snapshot.time;
+    if (age > 6 * std::int64_t{site.config.controller.heartbeat_s})
+        return bad(fmt::format("{} was written {} s ago", file.string(), age), start);
+    std::vector<std::string> broken;
+    std::string why;
+    for (const auto& node : snapshot.nodes)
+        if (!node.healthy) {
+            broken.push_back(node.name);
+            why = node.reason;
+        }
+    if (!broken.empty())
+        return warn(fmt::format("{} of {} nodes get no VM jobs: {} ({})", broken.size(),
+                                snapshot.nodes.size(), plan::compress_hostlist(broken), why),
+                    "holon doctor there tells more; scontrol show node has the reason of each");
+    return good(fmt::format("{} node{} can host VMs, {} checkpoint{}", snapshot.nodes.size(),
+                            snapshot.nodes.size() == 1 ? "" : "s", snapshot.checkpoints.size(),
+                            snapshot.checkpoints.size() == 1 ? "" : "s"));
+}
+
 // MUNGE refuses credentials that are 5 minutes off; long before that, logs and file times mislead.
 Finding clocks(const Site& site) {
     const Round& round = asked(site);
@@ -141,6 +180,7 @@ NodeList parse_sinfo(std::string_view text) {
 
 std::vector<Check> controller_checks() {
     return {
+        {"capabilities", on_controller, capabilities},
         {"nodes", on_controller, versions},
         {"clocks", on_controller, clocks},
     };

@@ -51,6 +51,10 @@ Image find(const config::Config& config, const std::string& name_or_path, const 
 std::filesystem::path initrd_with_agent(const Image& image, const std::filesystem::path& agent,
                                         const std::filesystem::path& cache_dir);
 
+// Of each image: whether that was done before, so that its next boot need not wait for it.
+std::vector<bool> prepared(const std::vector<Image>& images, const std::filesystem::path& agent,
+                           const std::filesystem::path& cache_dir);
+
 // Makes the copy-on-write overlay, as WHO (the directory must be WHO's). No-op for images without a
 // disk.
 void create_overlay(const Image& image, const std::filesystem::path& overlay,

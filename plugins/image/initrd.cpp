@@ -22,11 +22,9 @@ void write_or_throw(int fd, std::string_view data, const std::string& path) {
         throw Error("{}: {}", path, errno_text(EPIPE));
 }
 
-}  // namespace
-
-std::filesystem::path initrd_with_agent(const Image& image, const std::filesystem::path& agent,
-                                        const std::filesystem::path& cache_dir) {
-    std::string agent_binary = os::read_file(agent);
+// Where the archive of IMAGE is, or will be.
+std::filesystem::path prepared_path(const Image& image, const std::string& agent_binary,
+                                    const std::filesystem::path& cache_dir) {
     struct stat facts {};
     if (::stat(image.initrd.c_str(), &facts) != 0)
         throw Error("{}: {}", image.initrd.string(), errno_text());
@@ -34,7 +32,30 @@ std::filesystem::path initrd_with_agent(const Image& image, const std::filesyste
     // one file.
     std::string key =
         sha256(image.initrd.string() + "\n" + file_facts(facts) + sha256(agent_binary));
-    auto path = cache_dir / fmt::format("initrd-{}.cpio", key.substr(0, 32));
+    return cache_dir / fmt::format("initrd-{}.cpio", key.substr(0, 32));
+}
+
+}  // namespace
+
+std::vector<bool> prepared(const std::vector<Image>& images, const std::filesystem::path& agent,
+                           const std::filesystem::path& cache_dir) {
+    const std::string agent_binary = os::read_file(agent);
+    std::vector<bool> result;
+    for (const Image& image : images) {
+        try {
+            result.push_back(
+                std::filesystem::exists(prepared_path(image, agent_binary, cache_dir)));
+        } catch (const Error&) {
+            result.push_back(false);  // its files are not there
+        }
+    }
+    return result;
+}
+
+std::filesystem::path initrd_with_agent(const Image& image, const std::filesystem::path& agent,
+                                        const std::filesystem::path& cache_dir) {
+    const std::string agent_binary = os::read_file(agent);
+    const auto path = prepared_path(image, agent_binary, cache_dir);
     if (std::filesystem::exists(path)) return path;
 
     std::string initrd = os::read_file(image.initrd);

@@ -285,6 +285,12 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
             co_await console(daemon, client, request);
         } else if (op == "peer") {
             co_await serve_peer(daemon, client, request);
+        } else if (op == "checkpointed") {
+            require_local_root(*client, "checkpointed");
+            const auto report = site::checkpoint_report(request.at("checkpoint"));
+            co_await publish_checkpoint(daemon, report);
+            json reply = {{"ok", true}};
+            co_await client->send(reply);
         } else if (op == "jobs") {
             require_local_root(*client, "jobs");
             json jobs = json::array();

@@ -251,6 +251,7 @@ int serve(const Options& options) {
     auto serve_all = [&]() -> Task<void> {
         co_await daemon.recover();
         asio::co_spawn(io, daemon.probe_acceleration(), asio::detached);
+        asio::co_spawn(io, publish_capabilities(daemon), asio::detached);
         asio::co_spawn(io,
                        accept_loop(daemon, local, clients,
                                    [&](asio::local::stream_protocol::socket socket) {

@@ -12,6 +12,7 @@
 #include "plugins/node/event.h"
 #include "plugins/node/run.h"
 #include "plugins/vm/vm.h"
+#include "select/site/snapshot.h"
 
 namespace holon::node {
 
@@ -54,6 +55,11 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<class Connection> clien
 Task<void> report_to_head(Daemon& daemon, std::shared_ptr<Run> run);
 // Tells the head, once, that RUN has ended here although nobody asked for it.
 Task<void> report_end_to_head(Daemon& daemon, std::shared_ptr<Run> run);
+// Tells the controllers, at each heartbeat and when it changes, what this node can do. Never ends.
+Task<void> publish_capabilities(Daemon& daemon);
+// The same once, after a checkpoint of a job of this node was committed (or with no shapes: is gone
+// for good). Throws where no controller took it.
+Task<void> publish_checkpoint(Daemon& daemon, const site::CheckpointReport& report);
 // The head's side: takes one node's reports, sends back its own view.
 Task<void> serve_peer(Daemon& daemon, std::shared_ptr<class Connection> client,
                       const nlohmann::json& hello);

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "paths.h"
+#include "plugins/controller/serve.h"
 #include "plugins/node/daemon.h"
 
 int main(int argc, char** argv) {
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
         "configuration (default: /etc/holon/holon.yaml; see holon.yaml(5))")(
         "socket", po::value(&options.socket)->value_name("PATH"),
         "local socket (default: /run/holon/holond.sock)")(
+        "controller", "on a controller: keep what the nodes can do, for slurmctld's plugins")(
         "log-level", po::value(&level)->default_value("info"), "trace, debug, info, warn or error");
     try {
         po::variables_map values;
@@ -41,6 +43,7 @@ int main(int argc, char** argv) {
         spdlog::set_level(spdlog::level::from_str(level));
         spdlog::flush_on(spdlog::level::info);
         options.config_file = config_file;
+        if (values.count("controller")) return holon::controller::serve(options);
         return holon::node::serve(options);
     } catch (const std::exception& error) {
         std::cerr << "holond: " << error.what() << '\n';
