@@ -22,6 +22,7 @@ Wanted wanted_of(const Test& test, std::string_view text, const site::Facts& fac
     const auto& details = *test.job->details;
     Wanted wanted;
     placement::Request& request = wanted.request;
+    request.mode = spec.mode == spec::Mode::smp ? placement::Mode::smp : placement::Mode::cluster;
 
     const std::uint32_t per_task = std::max<std::uint32_t>(1, given(details.cpus_per_task));
     const std::uint32_t tasks = given(details.num_tasks);
