@@ -36,7 +36,7 @@ std::uint64_t look_at_mine(Phase& phase) {
         MUST(grandchild >= 0);
         if (grandchild == 0) _exit(int(look_at_mine(phase) & 31));
         int status = 0;
-        MUST(waitpid(grandchild, &status, 0) == grandchild);
+        MUST(wait_on(grandchild, &status) == grandchild);
         sum.fold(std::uint64_t(status));
     }
     const std::uint64_t value = sum.value();
@@ -46,6 +46,20 @@ std::uint64_t look_at_mine(Phase& phase) {
 }
 
 }  // namespace
+
+ssize_t read_on(int file, void* to, std::size_t size) {
+    ssize_t n;
+    while ((n = read(file, to, size)) < 0 && errno == EINTR) {
+    }
+    return n;
+}
+
+pid_t wait_on(pid_t pid, int* status) {
+    pid_t got;
+    while ((got = waitpid(pid, status, 0)) < 0 && errno == EINTR) {
+    }
+    return got;
+}
 
 void fork_phase(Phase& phase) {
     const bool forks = phase.thread == phase.common.below(phase.threads) || phase.own.once_in(4);
@@ -69,10 +83,10 @@ void fork_phase(Phase& phase) {
     close(ends[1]);
     phase.each_of_mine([&](Piece& piece) { piece.work(phase.own, phase.sum, 3); });
     std::uint64_t value = 0;
-    MUST(read(ends[0], &value, sizeof value) == ssize_t(sizeof value));
+    MUST(read_on(ends[0], &value, sizeof value) == ssize_t(sizeof value));
     close(ends[0]);
     int status = 0;
-    MUST(waitpid(pid, &status, 0) == pid);
+    MUST(wait_on(pid, &status) == pid);
     phase.sum.fold(before);
     phase.sum.fold(value);
     phase.sum.fold(std::uint64_t(status));
@@ -105,11 +119,11 @@ void spawn_phase(Phase& phase) {
     close(ends[1]);
     phase.each_of_mine([&](Piece& piece) { piece.work(phase.own, phase.sum, 3); });
     std::size_t size = 0;
-    for (ssize_t n; (n = read(ends[0], heard + size, sizeof heard - size)) > 0;)
+    for (ssize_t n; (n = read_on(ends[0], heard + size, sizeof heard - size)) > 0;)
         size += std::size_t(n);
     close(ends[0]);
     int status = 0;
-    MUST(waitpid(pid, &status, 0) == pid);
+    MUST(wait_on(pid, &status) == pid);
     if (size != std::size_t(length) || std::memcmp(said, heard, size) != 0) {
         std::fprintf(stderr, "said %s, heard %zu bytes: %.*s; status %#x\n", said, size, int(size),
                      heard, unsigned(status));

@@ -27,6 +27,7 @@ void count_queued(int, siginfo_t* info, void*) {
     add(queued_values, unsigned(info->si_value.sival_int));
     add(queued_count, 1U);
 }
+void only_interrupt(int) {}
 void count_plain(int) { add(plain_count, 1U); }
 void count_once(int) { add(once_count, 1U); }
 void count_timer(int) { add(timer_count, 1U); }
@@ -67,6 +68,14 @@ sigset_t only(int signo) {
     return set;
 }
 
+int wait_for_signal(const sigset_t& set, siginfo_t& info) {
+    const timespec limit{10, 0};
+    int got;
+    while ((got = sigtimedwait(&set, &info, &limit)) < 0 && errno == EINTR) {
+    }
+    return got;
+}
+
 }  // namespace
 
 const char* touch(volatile unsigned char* at, bool write) {
@@ -98,7 +107,7 @@ void install_handlers() {
     MUST(sigaction(SIGRTMIN + 1, &action, nullptr) == 0);
     install(SIGUSR1, count_plain, SA_RESTART);
     install(SIGALRM, count_timer, SA_RESTART);
-    install(SIGUSR2, count_plain, 0);
+    install(SIGUSR2, only_interrupt, 0);
 }
 
 void signal_phase(Phase& phase) {
@@ -160,8 +169,7 @@ void mask_phase(Phase& phase) {
     const unsigned waited = unsigned(phase.own.below(each + 1));
     for (unsigned i = 0; i < waited; ++i) {
         siginfo_t info;
-        const timespec limit{10, 0};
-        MUST(sigtimedwait(&set, &info, &limit) == SIGRTMIN + 1);
+        MUST(wait_for_signal(set, info) == SIGRTMIN + 1);
         phase.sum.fold(std::uint64_t(info.si_value.sival_int));  // in the order they were sent
         MUST(info.si_pid == getpid());
     }
@@ -179,8 +187,7 @@ void mask_phase(Phase& phase) {
     queue_to(phase, to, 1);
     MUST(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
     siginfo_t info;
-    const timespec limit{10, 0};
-    if (get(own_count) == 0) MUST(sigtimedwait(&set, &info, &limit) == SIGRTMIN + 1);
+    if (get(own_count) == 0) MUST(wait_for_signal(set, info) == SIGRTMIN + 1);
     MUST(pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
     phase.meet();
 }
@@ -226,7 +233,7 @@ void interrupt_phase(Phase& phase) {
     // With SA_RESTART the call goes on: the byte comes after the signal.
     if (phase.thread == victim) {
         char byte = 0;
-        MUST(read(ends[victim][0], &byte, 1) == 1);
+        MUST(read_on(ends[victim][0], &byte, 1) == 1);
         phase.sum.fold(std::uint64_t(byte));
     } else if (phase.thread == other) {
         for (int i = 0; i < 3; ++i) MUST(pthread_kill(ids[victim], SIGUSR1) == 0);

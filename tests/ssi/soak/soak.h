@@ -133,6 +133,9 @@ void signal_phase(Phase& phase);
 void mask_phase(Phase& phase);
 void interrupt_phase(Phase& phase);
 void timer_phase(Phase& phase);
+/// read and waitpid, again when a late signal of an earlier phase has interrupted them.
+ssize_t read_on(int file, void* to, std::size_t size);
+pid_t wait_on(pid_t pid, int* status);
 /// "ok", or why the byte there cannot be read or written.
 const char* touch(volatile unsigned char* at, bool write);
 

@@ -106,6 +106,7 @@ void pipe_phase(Phase& phase) {
                 out[i] = static_cast<unsigned char>((done + i) * 7);
             for (std::size_t sent = 0; sent < size;) {
                 const ssize_t n = write(ends[1], out + sent, size - sent);
+                if (n < 0 && errno == EINTR) continue;
                 MUST(n > 0);
                 sent += std::size_t(n);
             }
@@ -115,7 +116,7 @@ void pipe_phase(Phase& phase) {
     } else if (phase.thread == reader) {
         std::size_t done = 0;
         for (;;) {
-            const ssize_t n = read(ends[0], in, 1 + phase.own.below(sizeof in));
+            const ssize_t n = read_on(ends[0], in, 1 + phase.own.below(sizeof in));
             MUST(n >= 0);
             if (n == 0) break;
             for (std::size_t i = 0; i < std::size_t(n); ++i)
