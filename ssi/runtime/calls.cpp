@@ -161,10 +161,9 @@ long create_process(Thread* parent, ThreadState& state, const CallArgs& call) {
         const long pid = ssi_clone_thread(flags, reinterpret_cast<void*>(thread->stack_top),
                                           parent_tid, child_tid, 0, begin_sharing_child, thread);
         if (sys::failed(pid)) NoRoomForDescriptors::release();
-        // With CLONE_VFORK the child is out of this memory now. Without it, its block is its own
-        // until it ends.
-        if (sys::failed(pid) || (flags & sys::clone_vfork) != 0)
-            __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
+        // The kernel frees the child's block when it executes or ends (adopt). Not this thread,
+        // which learns of that later: the block may be another thread's by then.
+        if (sys::failed(pid)) __atomic_store_n(&thread->occupied, 0, __ATOMIC_RELEASE);
         return pid;
     }
 
