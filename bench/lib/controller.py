@@ -7,6 +7,7 @@ release), its programs are run there."""
 import atexit
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -162,6 +163,11 @@ class Controller:
         if not answer:
             raise SystemExit(f"the driver ended at: {line}\n{self.log()[-2000:]}")
         return answer
+
+    def show(self, job):
+        """The state of JOB, and its cores on each node: "RUNNING n[1-2]:0-1 n3:0"."""
+        cores = re.findall(r"Nodes=(\S+) CPU_IDs=(\S+)", self.run("scontrol", "show", "job", "-d", str(job)))
+        return " ".join([self.ask(f"show {job}"), *(f"{nodes}:{which}" for nodes, which in cores)])
 
     def end(self, job, limit=30):
         """Cancels JOB and waits until its nodes are free again."""

@@ -6,7 +6,7 @@
 //     allocate KEY=VALUE… the same as salloc would: started at once if it can be: "job 5 NODES"
 //     try KEY=VALUE…      when and where it would start: "start SECONDS-FROM-NOW NODES"
 //     cancel ID           "gone"
-//     show ID             "STATE n1:0-1 n2:0-3 …" (cores of each node), or "STATE"
+//     show ID             "STATE", or "STATE+COMPLETING"
 //     running             "running COUNT of ALL"
 //     schedule            the scheduler's own figures: "main CYCLES LAST-µS backfill CYCLES LAST-µS
 //     DEPTH"
@@ -19,17 +19,16 @@
 #include <slurm/slurm_errno.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <iostream>
-#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
 
 // Two kinds of answers have no function in the public header that frees them; this process is
 // short-lived.
-extern "C" void slurm_xfree(void** pointer);  // not in the public headers
-
 namespace {
 
 struct Description {
@@ -108,7 +107,14 @@ void fill(Description& job, std::istringstream& words) {
         message.min_cpus = message.num_tasks * message.cpus_per_task;
 }
 
-std::string refusal() { return std::string("refused ") + slurm_strerror(slurm_get_errno()); }
+std::string refusal() {
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
+    const int reason = errno;
+#else
+    const int reason = slurm_get_errno();
+#endif
+    return std::string("refused ") + slurm_strerror(reason);
+}
 
 std::string submit(std::istringstream& words) {
     Description job;
@@ -142,25 +148,16 @@ std::string attempt(std::istringstream& words) {
     return text;
 }
 
-// "   Nodes=n[1-2] CPU_IDs=0-1 Mem=0 GRES=" of what Slurm prints about a job.
 std::string show(std::uint32_t id) {
     job_info_msg_t* answer = nullptr;
     if (slurm_load_job(&answer, id, SHOW_DETAIL) != SLURM_SUCCESS || answer->record_count == 0)
         return "unknown";
-    slurm_job_info_t& job = answer->job_array[0];
+    const slurm_job_info_t& job = answer->job_array[0];
     static const char* const states[] = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETE",
                                          "CANCELLED"};
     const std::uint32_t base = job.job_state & JOB_STATE_BASE;
     std::string text = base < 5 ? states[base] : "ENDED";
     if ((job.job_state & JOB_COMPLETING) != 0) text += "+COMPLETING";
-    char* const details = slurm_sprint_job_info(&job, 0);
-    const std::string all = details;
-    void* text_of_slurm = details;
-    slurm_xfree(&text_of_slurm);
-    static const std::regex line("Nodes=(\\S+) CPU_IDs=(\\S+)");
-    for (auto found = std::sregex_iterator(all.begin(), all.end(), line);
-         found != std::sregex_iterator(); ++found)
-        text += " " + (*found)[1].str() + ":" + (*found)[2].str();
     slurm_free_job_info_msg(answer);
     return text;
 }

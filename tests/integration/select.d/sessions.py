@@ -35,7 +35,7 @@ def allocation(controller, words):
         return None, " ".join(answer)
     if len(answer) < 3:
         return answer[1], "waits"
-    return answer[1], controller.ask(f"show {answer[1]}").removeprefix("RUNNING ")
+    return answer[1], controller.show(answer[1]).removeprefix("RUNNING ")
 
 
 def expand(text):
@@ -151,8 +151,7 @@ def start_estimates():
     controller = cluster(facts, "n[1-4] CPUs=8 CoresPerSocket=8 RealMemory=8000",
                          scheduler="sched_interval=1,bf_interval=1,bf_resolution=1,batch_sched_delay=0")
     facts_are_known(controller, lambda seen: seen.startswith("n2:"))
-    for number in (2, 3):
-        allocation(controller, f"nodelist=n{number} nodes=1 tasks=8 time=1")
+    busy = [allocation(controller, f"nodelist=n{number} nodes=1 tasks=8 time=1")[0] for number in (2, 3)]
     job = controller.ask(f"submit nodes=3 tasks=3 time=5 spec={spec()}").split()[1]
     deadline = time.monotonic() + 30
     while True:
@@ -164,14 +163,18 @@ def start_estimates():
         time.sleep(0.2)
     told, where = time.mktime(time.strptime(words[0], "%Y-%m-%dT%H:%M:%S")), words[1]
     check("squeue --start tells the nodes that can host VMs", where == "n[2-4]", where)
-    deadline = told + 90
-    while not (seen := controller.ask(f"show {job}")).startswith("RUNNING") and time.time() < deadline:
-        time.sleep(0.2)
-    check("and there it starts", "n[2-4]:0" in seen, seen)
+    # On nodes that exist only on paper nobody ends jobs at their time limit but this.
+    time.sleep(max(0, told - time.time()))
+    check("the job has not started before", controller.ask(f"show {job}") == "PENDING")
+    for one in busy:
+        controller.end(one)
+    deadline = time.monotonic() + 30
+    while not (seen := controller.show(job)).startswith("RUNNING") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    check("and it starts there", "n[2-4]:0" in seen, seen)
     started = controller.run("squeue", "-h", "-j", job, "-o", "%S").strip()
     late = time.mktime(time.strptime(started, "%Y-%m-%dT%H:%M:%S")) - told
-    # Slurm looks for jobs over their limit twice a minute
-    check("when it was told, but for the time that Slurm takes to end the jobs before it", -1 <= late <= 45, late)
+    check("when it was told", 0 <= late <= 10, late)
     controller.close()
 
 

@@ -82,7 +82,7 @@ def main():
             print(number, what, "->", *answer)
         elif len(answer) == 3:
             running.append(answer[1])
-            print(number, what, "->", controller.ask(f"show {answer[1]}"))
+            print(number, what, "->", controller.show(answer[1]))
         else:
             later = controller.ask(f"try {what}{with_spec}").split()
             controller.end(answer[1])
