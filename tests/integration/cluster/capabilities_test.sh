@@ -83,5 +83,6 @@ shows "a virtual SMP is refused where the site does not offer it" 'vm-smp: not o
 on ctl mv /etc/holon/holon.yaml.before /etc/holon/holon.yaml
 
 bob scancel -u bob
-equal "no node was drained" "idle" "$(on ctl sinfo -h -o %t | sort -u | xargs)"
+all_idle() { [[ $(on ctl sinfo -h -o %t | sort -u | xargs) == idle ]]; }
+check "no node was drained" within 60 all_idle
 finish
