@@ -19,6 +19,9 @@ inline constexpr int exit_usage = 2;
 int run(const Arguments& arguments);
 int nodes(const Arguments& arguments);
 int ps(const Arguments& arguments);
+int top(const Arguments& arguments);
+int profile(const Arguments& arguments);
+int move(const Arguments& arguments);
 
 // A connection to the daemon of the partition ($SSI_PARTITION, or "default") of this node. Throws
 // Error when there is none, or when what answers is not root's.

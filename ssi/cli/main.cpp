@@ -22,11 +22,16 @@ constexpr char help[] =
     "    $ ssi run ./program      its threads use the CPUs of all nodes\n"
     "    $ ssi run bash           all that is started from this shell does\n"
     "    $ ssi nodes              the nodes and their CPUs\n"
-    "    $ ssi ps                 the programs, their threads, and why one stays at home\n\n"
+    "    $ ssi ps                 the programs, their threads, and why one stays at home\n"
+    "    $ ssi top                what they do: hot pages, faults, calls, CPU of each node\n"
+    "    $ ssi profile ./program  runs it, and says where its time went\n\n"
     "Commands:\n"
     "  run       run a program\n"
     "  nodes     list the nodes\n"
     "  ps        list the processes\n"
+    "  top       watch the processes\n"
+    "  profile   run a program and report on it\n"
+    "  move      move threads to a node\n"
     "  version   the version of this command\n"
     "  help      this text, or a command's: ssi run --help\n\n"
     "SSI_PARTITION names the partition where a node is in more than one.\n";
@@ -35,7 +40,8 @@ struct Entry {
     std::string_view name;
     int (*run)(const Arguments&);
 };
-constexpr Entry commands[] = {{"run", run}, {"nodes", nodes}, {"ps", ps}};
+constexpr Entry commands[] = {{"run", run}, {"nodes", nodes},     {"ps", ps},
+                              {"top", top}, {"profile", profile}, {"move", move}};
 
 int dispatch(Arguments arguments) {
     const std::string name = arguments.empty() ? "" : arguments.front();
@@ -57,7 +63,8 @@ int dispatch(Arguments arguments) {
         if (name == entry.name) return entry.run(arguments);
         if (wants_help && arguments.front() == entry.name) return entry.run({"--help"});
     }
-    std::cerr << "ssi: no command '" << name << "'; there are run, nodes, ps, version and help\n";
+    std::cerr << "ssi: no command '" << name
+              << "'; there are run, nodes, ps, top, profile, move, version and help\n";
     return exit_usage;
 }
 

@@ -69,7 +69,7 @@ void own_mounts() {
 }
 
 void hand_over(const os::Fd& daemon, const os::Fd& listener, std::uint32_t flags) {
-    const daemon::ClientMessage message{daemon::ClientRequest::run, flags};
+    const daemon::ClientMessage message{.request = daemon::ClientRequest::run, .flags = flags};
     daemon::ClientAnswer answer{};
     if (!daemon::send_packet(daemon.get(),
                              {reinterpret_cast<const char*>(&message), sizeof message},

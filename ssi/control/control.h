@@ -25,6 +25,7 @@ enum class ControlType : std::uint32_t {
     open_channel = 3,  ///< node, value = any number unique in the process → channel_opened
     pinned = 4,        ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
     counters = 5,      ///< value = threads away from home now; no reply
+    attend = 6,        ///< → attending
                        // daemon → home runtime
     welcome =
         16,  ///< value = number of nodes, node_cpus[] filled, node = a bit for each that is up;
@@ -32,10 +33,17 @@ enum class ControlType : std::uint32_t {
     body_started =
         17,  ///< node; descriptor: connected TCP socket, the page link to the body process's agent
     channel_opened =
-        18,        ///< node, value as asked; descriptor: connected TCP socket to the body process
-    refused = 19,  ///< text = why, one line
-                   // daemon → body process
-    channel = 32,  ///< value as asked by open_channel; descriptor: the accepted TCP socket
+        18,          ///< node, value as asked; descriptor: connected TCP socket to the body process
+    refused = 19,    ///< text = why, one line
+    attending = 20,  ///< descriptor: a socket of the same kind, on which the daemon asks. There:
+                     // daemon → home runtime
+    observe = 48,    ///< descriptor: memory to record into (recording.h); no reply
+    move = 49,       ///< value = a thread's number, 0: all; node: where it is to be → moving
+                     // home runtime → daemon
+    moving = 50,     ///< value = how many threads are asked; a `moved` comes from each
+    moved = 51,      ///< value = thread, node = where it is, text = why not where it should be
+                     // daemon → body process
+    channel = 32,    ///< value as asked by open_channel; descriptor: the accepted TCP socket
 };
 
 struct ControlMessage {

@@ -224,12 +224,17 @@ void Bodies::run(const BodyRequest& request, std::uint32_t node, Connection& con
     { const os::Fd ours = connection.release(); }
     watch(*body);
     int status = 0;
-    ::waitpid(body->pid, &status, 0);
+    rusage used{};
+    ::wait4(body->pid, &status, 0, &used);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
     if (WIFSIGNALED(status))
         spdlog::warn("body process {} for uid {} was killed by signal {}", body->pid, body->uid,
                      WTERMSIG(status));
     else
-        spdlog::info("body process {} for uid {} ended", body->pid, body->uid);
+        spdlog::info("body process {} for uid {} ended; {:.2f} s of CPU time", body->pid, body->uid,
+                     seconds(used.ru_utime) + seconds(used.ru_stime));
     const std::lock_guard lock(mutex_);
     bodies_.erase(request.token);
 }

@@ -37,6 +37,51 @@ void answer_run(const ClientActions& actions, int socket, Packet& packet, std::u
     send_packet(socket, {reinterpret_cast<const char*>(&answer), sizeof answer});
 }
 
+void limit_sending(int socket) {
+    const timeval limit{10, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+// Each with its recording.
+void send_observed(int socket, const std::vector<ControlServer::Observed>& observed) {
+    limit_sending(socket);
+    for (const ControlServer::Observed& each : observed) {
+        const nlohmann::json entry = {{"pid", each.pid},
+                                      {"uid", each.uid},
+                                      {"program", each.program},
+                                      {"away", each.away},
+                                      {"pinned", each.pinned}};
+        if (!send_packet(socket, entry.dump(), each.memory.get())) return;
+    }
+}
+
+// The session lasts as long as the connection, or until a second packet asks for what there is.
+void answer_profile(const ClientActions& actions, int socket) {
+    const auto recorded = actions.profile(credentials_of(socket).pid);
+    if (!send_packet(socket, "{}") || !receive_packet(socket, packet_size)) return;
+    send_observed(socket, recorded());
+}
+
+std::string answer_json(const ClientActions& actions, int socket, const ClientMessage& message) {
+    const uid_t asking = credentials_of(socket).uid;
+    switch (message.request) {
+        case ClientRequest::nodes:
+            return nodes_as_json(actions.nodes());
+        case ClientRequest::processes:
+            return actions.processes(asking);
+        case ClientRequest::move:
+            return actions.move(asking, message.pid, message.tid, message.node);
+        case ClientRequest::observe:
+            send_observed(socket, actions.observe(asking));
+            return {};
+        case ClientRequest::profile:
+            answer_profile(actions, socket);
+            return {};
+        default:
+            throw Error("no such request");
+    }
+}
+
 void serve_client(const ClientActions& actions, int socket) {
     pollfd entry{socket, POLLIN, 0};
     if (::poll(&entry, 1, 10'000) != 1) return;
@@ -48,15 +93,13 @@ void serve_client(const ClientActions& actions, int socket) {
         return answer_run(actions, socket, *packet, message.flags);
     std::string json;
     try {
-        if (message.request == ClientRequest::nodes)
-            json = nodes_as_json(actions.nodes());
-        else if (message.request == ClientRequest::processes)
-            json = actions.processes(credentials_of(socket).uid);
+        if (message.request > ClientRequest::processes && !actions.observe)
+            throw Error("programs are at home on the first node; ask there");
+        json = answer_json(actions, socket, message);
     } catch (const std::exception& error) {
         json = nlohmann::json{{"error", error.what()}}.dump();
     }
-    const timeval limit{10, 0};
-    ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    limit_sending(socket);
     for (std::string_view rest = json; !rest.empty();) {
         if (!send_packet(socket, rest.substr(0, packet_size))) return;
         rest.remove_prefix(std::min(rest.size(), packet_size));

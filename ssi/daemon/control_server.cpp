@@ -13,6 +13,7 @@
 
 #include "plugins/os/error.h"
 #include "ssi/daemon/messages.h"
+#include "ssi/daemon/observed.h"
 
 namespace holon::ssi::daemon {
 namespace {
@@ -36,16 +37,6 @@ std::string text_of(const ControlMessage& message) {
 }
 
 }  // namespace
-
-struct ControlServer::Client {
-    os::Fd socket;
-    ucred who{};
-    std::vector<gid_t> groups;
-    bool greeted = false;
-    std::map<std::uint32_t, Token> bodies;  // by node
-    std::uint64_t away = 0;                 // under mutex_
-    std::string pinned;                     // under mutex_
-};
 
 ControlServer::ControlServer(const Members& members, Peers& peers, const Digest& runtime)
     : members_(members), peers_(peers), runtime_(runtime) {}
@@ -110,6 +101,7 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
         case ControlType::pinned: {
             const std::lock_guard lock(mutex_);
             client.pinned = text_of(request);
+            if (client.recorded) client.recorded->pinned = client.pinned;
             return true;
         }
         case ControlType::counters: {
@@ -117,6 +109,8 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
             client.away = request.value;
             return true;
         }
+        case ControlType::attend:
+            return attend(client);
         default:
             return refuse(client.socket.get(), "no such request");
     }
@@ -134,6 +128,7 @@ bool ControlServer::welcome(Client& client) {
         if (member.up) message.node |= 1U << member.number;
     }
     client.greeted = true;
+    join_session(client);
     return reply(client.socket.get(), message, userfaultfd.get());
 }
 

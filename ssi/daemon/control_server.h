@@ -5,12 +5,14 @@
 #pragma once
 
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "ssi/control/control.h"
 #include "ssi/daemon/members.h"
+#include "ssi/daemon/orders.h"
 #include "ssi/daemon/peers.h"
 #include "ssi/daemon/socket.h"
 
@@ -36,20 +38,46 @@ class ControlServer {
     };
     std::vector<Program> programs() const;
 
+    // A program, and what it has recorded about itself.
+    struct Observed {
+        pid_t pid;
+        uid_t uid;
+        std::string program;
+        std::uint64_t away;
+        std::string pinned;
+        os::Fd memory;  // invalid: it has no threads elsewhere
+    };
+    // Has all programs of ASKING (root: all) record for some seconds more.
+    std::vector<Observed> observe(uid_t asking);
+
+    // What the processes below one process have recorded, from their beginning; also of those that
+    // have ended. As long as it lives, they record. Thread-safe.
+    class Session;
+    std::shared_ptr<Session> profile(pid_t above);
+
+    // Moves a thread (TID 0: all of them); JSON, a list of {tid, node, error}. Throws Error when
+    // the process is not ASKING's, has ended, or cannot be moved.
+    std::string move(uid_t asking, pid_t pid, pid_t tid, std::uint32_t node);
+
   private:
     struct Client;
+    struct Recorded;
     void accept_all(const os::Fd& listener);
     void serve_client(Client& client);
     bool answer(Client& client, const ControlMessage& request);
     bool welcome(Client& client);
     bool start_body(Client& client, const ControlMessage& request);
     bool open_channel(Client& client, const ControlMessage& request);
+    bool attend(Client& client);
+    void join_session(Client& client);
+    std::shared_ptr<Orders> orders_of(uid_t asking, pid_t pid);
 
     const Members& members_;
     Peers& peers_;
     const Digest runtime_;
     mutable std::mutex mutex_;
     std::list<Client> clients_;
+    std::vector<std::weak_ptr<Session>> sessions_;  // under mutex_
 };
 
 }  // namespace holon::ssi::daemon

@@ -14,6 +14,7 @@
 #include "ssi/daemon/inbound.h"
 #include "ssi/daemon/members.h"
 #include "ssi/daemon/node.h"
+#include "ssi/daemon/observed.h"
 #include "ssi/daemon/peers.h"
 #include "ssi/daemon/processes.h"
 #include "ssi/daemon/views.h"
@@ -111,7 +112,14 @@ void run_first_node(Node& node, Keeper keeper) {
                                         process, error.what());
                        }
                    },
-                   injector.runtime().path});
+                   injector.runtime().path, [&](uid_t asking) { return control.observe(asking); },
+                   [&](uid_t asking, pid_t pid, pid_t tid, std::uint32_t to) {
+                       if (to != 0 && !members.endpoint(to)) throw Error("node {} is not up", to);
+                       return control.move(asking, pid, tid, to);
+                   },
+                   [&](pid_t above) {
+                       return [session = control.profile(above)] { return session->recorded(); };
+                   }});
     serve_daemons(node, [&](Connection connection) {
         if (connection.purpose() != Purpose::member)
             throw Error("this is the first node: programs have no threads from elsewhere here");

@@ -111,6 +111,9 @@ void run_member(Node& node) {
                    [&] { return view.get(); },
                    [&](uid_t asking) { return bodies_as_json(asking, bodies.list()); },
                    {},
+                   {},
+                   {},
+                   {},
                    {}});
     std::thread([&] {
         std::string last;

@@ -7,6 +7,7 @@
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/runtime/recall.h"
+#include "ssi/runtime/relocate.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi::affinity {
@@ -285,9 +286,18 @@ void leave_again(Thread* thread) {
     bind_at_home(thread);
 }
 
+void go_to(Thread* thread, std::uint32_t node, const sys::UContext* context) {
+    if (node == 0 || thread->node != 0 || !may_leave() || !space::arm() || !space::start_body(node))
+        return;
+    if (!reserve(thread, node, thread->allowed)) return;
+    if (context != nullptr) capture_here(thread, *context);
+    depart(thread);
+}
+
 void leave_if_asked(Thread* thread, sys::UContext* context) {
     if (thread->node != 0 || __atomic_exchange_n(&thread->leaving, 0U, __ATOMIC_ACQ_REL) == 0)
         return;
+    relocate::leave_if_asked(thread, *context);
     const CpuMask mask = thread->allowed;
     if (cpus_on(thread, 0) != 0) return;
     if (reserve(thread, way_out(mask), mask)) {

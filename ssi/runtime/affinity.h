@@ -34,6 +34,9 @@ void bind_at_home(Thread* thread);
 void describe(Thread* thread);
 /// A thread whose body has come home and must not be there. Does not return then.
 void leave_again(Thread* thread);
+/// The calling thread, at home, goes to that node, wherever its mask lets it be; from `context`, or
+/// from thread->state with all signals blocked. Returns where it cannot.
+void go_to(Thread* thread, std::uint32_t node, const sys::UContext* context);
 /// A thread at home was asked to leave (a kick), and is in the program's code: does not return.
 void leave_if_asked(Thread* thread, sys::UContext* context);
 /// The same where it is in code that it cannot leave from: a moment later.

@@ -10,7 +10,9 @@
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/memory.h"
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/policy.h"
+#include "ssi/runtime/relocate.h"
 #include "ssi/runtime/space.h"
 
 namespace holon::ssi::agent {
@@ -48,6 +50,9 @@ void take_faults() {
         const auto mode = flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)
                               ? dsm::Mode::write
                               : dsm::Mode::read;
+        if (observe::on())
+            observe::faulted(static_cast<std::int32_t>(messages[i].arg.pagefault.feat.ptid),
+                             messages[i].arg.pagefault.address, mode == dsm::Mode::write);
         memory::check(process.home ? memory::home().fault(page, mode, now)
                                    : memory::remote().fault(page, mode));
     }
@@ -81,6 +86,8 @@ void take_frames_at_home(unsigned node) {
         if (answered_ping(link, *frame) || answer_time(link, *frame)) continue;
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
+        else if (frame->type == wire::Type::seen)
+            observe::heard(node, *frame, payload_of(frame));
         else if (!cpu_time::heard(node, *frame, payload_of(frame)))
             take_page_frame(node, *frame, now);
     }
@@ -116,9 +123,11 @@ void take_frames_in_body() {
 }
 
 /// How long to sleep at most: to the protocol's next deadline, or the next look whether the other
-/// side is there. `watching`: there is another side.
-const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage) {
-    const std::uint64_t look = process.home ? 1'000'000'000 : 300'000'000;
+/// side is there. `watching`: there is another side. `sooner`: not longer than that, if not 0.
+const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage,
+                      std::uint64_t sooner = 0) {
+    const std::uint64_t look = sooner != 0 ? sooner : process.home ? 1'000'000'000 : 300'000'000;
+    watching = watching || sooner != 0;
     if (deadline == dsm::never && !watching) return nullptr;
     const std::uint64_t now = agent_clock();
     std::uint64_t left = deadline == dsm::never ? look : deadline > now ? deadline - now : 0;
@@ -148,10 +157,14 @@ void stop_with_home(bool silent) {
 [[noreturn]] void run_home(void* argument) {
     adopt(static_cast<Thread*>(argument));
     affinity::unbind_agent();
+    std::uint64_t look = 0;
     for (;;) {
-        PollFd polled[max_nodes + 2] = {{process.userfault, poll_in, 0}, {wake_event, poll_in, 0}};
-        unsigned node_of[max_nodes + 2];
-        std::size_t count = 2;
+        constexpr std::size_t others = 3;
+        PollFd polled[max_nodes + others] = {{process.userfault, poll_in, 0},
+                                             {wake_event, poll_in, 0},
+                                             {relocate::orders(), poll_in, 0}};
+        unsigned node_of[max_nodes + others];
+        std::size_t count = others;
         Timespec storage;
         const Timespec* timeout;
         {
@@ -162,15 +175,16 @@ void stop_with_home(bool silent) {
                     polled[count++] = {memory::link(node).descriptor(),
                                        interest(memory::link(node)), 0};
                 }
-            timeout = until(memory::home().next_deadline(), count > 2, storage);
+            timeout = until(memory::home().next_deadline(), count > others, storage, look);
         }
         sys::call_with(__NR_ppoll, polled, count, timeout, 0, 0);
+        if (polled[2].revents != 0) relocate::take_order();
         Holding held(memory::lock());
         if (polled[1].revents != 0) {
             std::uint64_t value;
             sys::call_with(__NR_read, wake_event, &value, sizeof value);
         }
-        for (std::size_t i = 2; i < count; ++i) {
+        for (std::size_t i = others; i < count; ++i) {
             if (!process.body_on[node_of[i]]) continue;  // let go of meanwhile (space::disarm)
             if ((polled[i].revents & poll_out) != 0) memory::link(node_of[i]).flush();
             if ((polled[i].revents & ~poll_out) != 0) take_frames_at_home(node_of[i]);
@@ -178,7 +192,8 @@ void stop_with_home(bool silent) {
         if (polled[0].revents != 0) take_faults();
         const std::uint64_t now = agent_clock();
         memory::check(memory::home().tick(now));
-        for (std::size_t i = 2; i < count; ++i)
+        look = observe::tick(now, memory::home().counters());
+        for (std::size_t i = others; i < count; ++i)
             if (process.body_on[node_of[i]] && !memory::link(node_of[i]).alive(now))
                 die("a node does not answer", node_of[i]);
         if (policy::judge(now, memory::home().counters().requests)) policy::take_home();
@@ -203,6 +218,7 @@ bool start() {
     if (sys::failed(event) || !thread) return false;
     wake_event = hide_descriptor(static_cast<int>(event));
     thread->number = ~0U;
+    relocate::attend();
     const std::uint64_t all = ~0UL;
     std::uint64_t before;
     sys::call_with(__NR_rt_sigprocmask, 2, &all, &before, 8);

@@ -15,6 +15,7 @@
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/maps.h"
 #include "ssi/runtime/memory.h"
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/runtime/recall.h"
 #include "ssi/runtime/signals.h"
@@ -148,6 +149,10 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
     }
     if (frame.type == wire::Type::ask_cpu_time) {
         cpu_time::answer(frame);
+        return;
+    }
+    if (frame.type == wire::Type::observe) {
+        observe::set(frame.a != 0);
         return;
     }
     if (frame.type == wire::Type::bind_thread) {

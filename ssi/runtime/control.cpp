@@ -124,6 +124,25 @@ long open_channel(unsigned node, unsigned number) {
     return ask(message, ControlType::channel_opened, reply);
 }
 
+long attend_daemon() {
+    ControlMessage message{}, reply{};
+    message.type = ControlType::attend;
+    return ask(message, ControlType::attending, reply);
+}
+
+void report_away() {
+    if (process.control < 0) return;
+    ControlMessage message{};
+    message.type = ControlType::counters;
+    Holding held(process.control_lock);
+    {
+        Holding counting(process.thread_lock);
+        for (std::uint32_t node = 1; node < process.nodes; ++node)
+            message.value += process.threads_on[node];
+    }
+    send_control(process.control, message);
+}
+
 void report_pinned(const char* reason) {
     if (process.control < 0) return;
     ControlMessage message{};

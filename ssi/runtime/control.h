@@ -16,6 +16,10 @@ long request_body(unsigned node);
 /// The channel of thread `number` on `node`.
 long open_channel(unsigned node, unsigned number);
 void report_pinned(const char* reason);
+/// How many threads are away now.
+void report_away();
+/// The socket on which the daemon asks; see ssi/control/control.h.
+long attend_daemon();
 
 /// One message with at most one descriptor (-1: none) on a connected SOCK_SEQPACKET socket. 0 or
 /// -errno.

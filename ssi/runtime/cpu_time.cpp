@@ -69,6 +69,7 @@ Used elsewhere(std::uint32_t node_asked = 0, std::uint64_t number = no_thread) {
         for (std::uint32_t node = 1; node < process.nodes && process.armed; ++node) {
             if (!process.body_on[node]) continue;
             target[node] = ++nodes[node].asked;
+            nodes[node].thread = 0;
             const wire::Frame frame{0,
                                     wire::Type::ask_cpu_time,
                                     0,
@@ -212,6 +213,19 @@ void closed(std::uint32_t node) {
     nodes[node].answered.advance(nodes[node].asked - nodes[node].answered.now());
 }
 
+void ask_all() {
+    for (std::uint32_t node = 1; node < process.nodes && process.armed; ++node) {
+        if (!process.body_on[node]) continue;
+        const wire::Frame frame{0, wire::Type::ask_cpu_time, 0, ++nodes[node].asked, no_thread, 0};
+        memory::link(node).send(frame, nullptr);
+    }
+}
+
+std::uint64_t last_of(std::uint32_t node) {
+    if (node == 0) return local_clock(process_clock);
+    return nodes[node].last.user + nodes[node].last.system;
+}
+
 void forget(Thread* thread) {
     ended = Used{};
     asking = Lock{};
@@ -226,7 +240,8 @@ bool heard(std::uint32_t node, const wire::Frame& frame, const void* payload) {
     memcpy(&used, payload, sizeof used);
     Node& from = nodes[node];
     from.last = used;
-    from.thread = used.thread;
+    // An answer that is about no thread may come before the last about one was read.
+    if (used.thread != 0) from.thread = used.thread;
     // Each question is answered once, in order.
     if (from.answered.now() != from.asked) from.answered.advance();
     return true;

@@ -33,6 +33,10 @@ void arrive(Thread* thread, std::uint64_t state_used);
 void collect();
 /// Nobody waits for that node any more. Under the space lock.
 void closed(std::uint32_t node);
+/// Asks all nodes, without waiting. Under the space lock.
+void ask_all();
+/// ns that this process has used there, as far as is known. Under the space lock.
+std::uint64_t last_of(std::uint32_t node);
 /// In a fork child: nothing has been used.
 void forget(Thread* thread);
 

@@ -12,10 +12,12 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
 #include "ssi/runtime/policy.h"
 #include "ssi/runtime/recall.h"
+#include "ssi/runtime/relocate.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 
@@ -35,6 +37,7 @@ bool starts_something(long number) {
     sys::call(__NR_close, thread->channel);
     // The agent would keep the process alive that has lost its last thread.
     if (last) sys::call(__NR_exit_group, status);
+    report_away();
     leave_thread();
 }
 
@@ -229,6 +232,9 @@ void deputy_main(Thread* thread) {
     long error = send_frame(thread->channel, wire::Type::start_thread, 0, thread->number,
                             space::link_position(thread->node), &thread->state,
                             travelling_size(thread->state));
+    report_away();
+    relocate::arrived(thread);
+    if (observe::on()) observe::moved(thread);
     set_deputy_mask(thread, thread->state.context.sigmask);
     while (error == 0) {
         wire::Frame frame;
@@ -262,6 +268,7 @@ void deputy_main(Thread* thread) {
             send_frame(thread->channel, wire::Type::result, reply.bytes != 0 ? carries_bytes : 0,
                        static_cast<std::uint64_t>(reply.result), space::link_position(thread->node),
                        thread->buffer, reply.bytes);
+        if (observe::on()) observe::called(thread, call.number, frame.clock);
     }
     die("lost the connection to a thread on another node", error);
 }

@@ -10,6 +10,7 @@
 
 #include "ssi/runtime/arena.h"
 #include "ssi/runtime/clock.h"
+#include "ssi/runtime/observe.h"
 
 namespace holon::ssi::memory {
 namespace {
@@ -91,9 +92,13 @@ void Port::install(dsm::Page page, unsigned count, const std::byte* data, bool w
             die_at("a page cannot be put in place", at, error);
         }
     }
+    if (observe::on()) observe::resolved(page, count);
 }
 
-void Port::upgrade(dsm::Page page, unsigned count) { change_protection(page, count, 0); }
+void Port::upgrade(dsm::Page page, unsigned count) {
+    change_protection(page, count, 0);
+    if (observe::on()) observe::resolved(page, count);
+}
 
 void Port::protect(dsm::Page page, unsigned count) {
     if (const long error = change_protection(page, count, UFFDIO_WRITEPROTECT_MODE_WP); error != 0)
@@ -124,12 +129,15 @@ void Port::drop(dsm::Page page, unsigned count) {
 
 void Port::wake(dsm::Page page) {
     memory::wake(address_of(page), address_of(page) + dsm::page_size);
+    if (observe::on()) observe::resolved(page, 1);
 }
 
 std::byte* Port::buffer() { return page_buffer; }
 
 void Port::send(dsm::Node node, const wire::Frame& frame, const std::byte* data) {
     links[node].send(frame, data);
+    if (observe::on() && process.home && frame.type != wire::Type::grant)
+        observe::taken(node, dsm::page_of(frame.a), static_cast<unsigned>(frame.b));
 }
 
 void* Port::allocate() { return arena::allocate_page(); }
@@ -156,7 +164,9 @@ long open(int device) {
     process.userfault = hide_descriptor(static_cast<int>(descriptor));
     uffdio_api api{};
     api.api = UFFD_API;
-    api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+    // Who waits, and for what byte, is of use to observe.cpp.
+    api.features =
+        UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EXACT_ADDRESS;
     if (const long error = control(UFFDIO_API, &api); error != 0) return error;
     const long mem =
         sys::call_with(__NR_openat, -100, "/proc/self/mem", sys::o_rdonly | sys::o_cloexec, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/policy.h"
 
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/recall.h"
@@ -37,6 +38,7 @@ bool judge(std::uint64_t now, std::uint64_t requests) {
         trace("window: ms, requests, calls", length / 1'000'000, requests - requests_before,
               calls_now - calls_before);
     const bool bad = away != 0 && began != 0 && length < 2 * window && lost * 2 > length * away;
+    if (observe::on()) observe::judged(bad);
     began = now;
     requests_before = requests;
     calls_before = calls_now;

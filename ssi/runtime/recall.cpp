@@ -7,7 +7,9 @@
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/lock.h"
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/relocate.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
 #include "ssi/syscalls/table.h"
@@ -72,6 +74,7 @@ void recall_all(const char* reason) {
         process.pinned = true;
     }
     report_pinned(reason);
+    if (observe::on()) observe::pinned(reason);
     for_each_thread([](Thread* thread) {
         if (thread->node != 0 && thread->number != ~0U) ask_home(thread);
     });
@@ -109,7 +112,8 @@ void come_home(Thread* thread) {
     sys::call_with(__NR_rt_sigprocmask, 2, &all, 0, 8);
     // What had come for the body and was not seen by it comes again, now to this thread.
     return_signals(thread, thread->signals_taken, false);
-    sys::call(__NR_close, thread->channel);
+    const bool was_away = thread->channel >= 0;
+    if (was_away) sys::call(__NR_close, thread->channel);
     thread->channel = -1;
     thread->robust_list = thread->state.robust_list;
     thread->clear_tid = thread->state.clear_tid;
@@ -119,10 +123,13 @@ void come_home(Thread* thread) {
         ++process.threads_on[0];
         thread->node = 0;
     }
+    report_away();
+    if (observe::on()) observe::moved(thread);
     thread->recalled = 0;
     thread->pending_signals = 0;
     homecomings.advance();
     cpu_time::arrive(thread, thread->state.used);
+    relocate::arrived_home(thread, was_away);
     affinity::leave_again(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);

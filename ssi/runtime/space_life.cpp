@@ -10,7 +10,9 @@
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
+#include "ssi/runtime/observe.h"
 #include "ssi/runtime/program_vdso.h"
+#include "ssi/runtime/relocate.h"
 #include "ssi/runtime/signals.h"
 
 namespace holon::ssi::space {
@@ -191,6 +193,8 @@ void forget() {
     NoRoomForDescriptors::forget();
     if (process.control >= 0) sys::call(__NR_close, process.control);
     process.control = -1;
+    relocate::forget();
+    observe::forget();
     process.armed = false;
     process.pinned = false;
     process.pid = static_cast<std::int32_t>(sys::call(__NR_getpid));

@@ -69,6 +69,13 @@ Thread* find_thread_by_tid(std::int32_t tid) {
     return nullptr;
 }
 
+Thread* find_thread_by_local_tid(std::int32_t tid) {
+    Holding held(blocks_lock);
+    for (std::size_t i = 0; i < block_count; ++i)
+        if (blocks[i]->occupied != 0 && blocks[i]->local_tid == tid) return blocks[i];
+    return nullptr;
+}
+
 void after_fork() {
     arena::after_fork();
     blocks_lock = Lock{};

@@ -70,6 +70,7 @@ struct Thread {
     CpuMask allowed;             ///< at home: the virtual CPUs it may use; under thread_lock
     std::uint32_t bound;         ///< at home: its kernel does not let it use all of the home's CPUs
     std::uint32_t leaving;       ///< at home: must be on another node
+    std::uint32_t destination;   ///< at home: a user wants it there (relocate.cpp): node + 1; 0: no
     std::int32_t later_timer;    ///< of kick_later(), if `later` is set
     std::uint32_t later;
     KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
@@ -98,6 +99,8 @@ void for_each_thread(void (*visit)(Thread*));
 Thread* find_thread(std::uint32_t number);
 /// The thread of the program's with that number at home, or nullptr.
 Thread* find_thread_by_tid(std::int32_t tid);
+/// The thread with that number on this kernel, or nullptr.
+Thread* find_thread_by_local_tid(std::int32_t tid);
 /// Makes `thread` the calling thread's: GS, set_tid_address(&occupied), alternate stack (bodies).
 void adopt(Thread* thread);
 /// Ends the calling thread, whose block becomes free when the kernel has let go of it.

@@ -41,8 +41,10 @@ enum class Type : std::uint16_t {
     ask_cpu_time = 43,  ///< home → node: a = number of the question, b = a thread, or all ones
     cpu_time = 44,      ///< node → home: a = number of the question; payload: cpu_time::Used
     ask_time = 45,      ///< node → home: a = the node's clock
-    time = 46,  ///< home → node: a = as asked, b = the home's clock; payload: vdso::Beyond
-    done = 63,  ///< node → home: a = sequence number of what was asked, b = errno or 0
+    time = 46,     ///< home → node: a = as asked, b = the home's clock; payload: vdso::Beyond
+    observe = 56,  ///< home → node: a = 1: report faults, 0: no more
+    seen = 57,     ///< node → home: a fault that is over; payload: observe::Seen
+    done = 63,     ///< node → home: a = sequence number of what was asked, b = errno or 0
 
     // channel: threads
     start_thread = 64,  ///< home → body: payload: ThreadStart

@@ -5,6 +5,8 @@
 # they start must work as always.
 # shellcheck source-path=SCRIPTDIR source=ssi.bash
 source "$(dirname "$0")/ssi.bash"
+# shellcheck source=programs.bash
+source "$(dirname "$0")/programs.bash"
 "$sc" up || { fail "the nodes come up" && finish; }
 export limit=240
 
@@ -22,20 +24,47 @@ cp "$data" "$work/raw.yuv" && truncate -s 1152000 "$work/raw.yuv"
 seq 1 100000 | awk '{print ($1 * 7919) % 100003, "line", $1}' >"$work/lines"
 chmod 644 "$work"/*
 
-started() { "$sc" log 1 | grep -cE 'body process [0-9]+ for uid'; }
-
-# same NAME COMMAND: run by a shell natively and under the engine
-same() {
-    local native spread before
-    native=$(cd "$work" && bash -c "$2" 2>&1 | md5sum)
-    before=$(started)
-    spread=$(cd "$work" && home ssi run --spread bash -c "cd $work && $2" 2>&1 | md5sum)
-    equal "$1: the same bytes as natively" "$native" "$spread"
-    check "$1: threads were on both nodes" test "$(started)" -gt "$before"
-}
-at_home() {
-    equal "$1 works as natively" "$(cd "$work" && bash -c "$2" 2>&1)" "$(home ssi run bash -c "cd $work && $2" 2>&1)"
-}
+# A scene with enough to do for two threads.
+cat >"$work/scene.dat" <<'SCENE'
+Begin_Scene
+Resolution 160 120
+Camera
+  Zoom 1.0 Aspectratio 1.0 Antialiasing 2 Raydepth 5
+  Center 0.0 0.0 -7.0 Viewdir 0.0 0.0 1.0 Updir 0.0 1.0 0.0
+End_Camera
+Light Center -4.0 3.0 -4.0 Rad 0.2 Color 0.8 0.8 0.8
+Sphere Center 0.0 0.0 0.0 Rad 1.2
+  Texture Ambient 0.1 Diffuse 0.6 Specular 0.1 Opacity 1.0 Color 1.0 0.2 0.1 TexFunc 0
+Sphere Center 1.8 0.6 0.8 Rad 0.9
+  Texture Ambient 0.1 Diffuse 0.4 Specular 0.5 Opacity 1.0 Color 0.2 0.4 1.0 TexFunc 0
+Plane Center 0.0 -1.5 0.0 Normal 0.0 1.0 0.0
+  Texture Ambient 0.1 Diffuse 0.8 Specular 0.1 Opacity 1.0 Color 0.7 0.7 0.7 TexFunc 0
+End_Scene
+SCENE
+# What a cache's clients get to see: one that stores, one that reads while it does, one that counts.
+cat >"$work/cache.py" <<'PY'
+import hashlib, socket, sys, time
+port = int(sys.argv[1])
+def connect():
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).makefile("rwb")
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline: raise
+            time.sleep(0.05)
+clients = [connect() for _ in range(6)]
+seen = hashlib.md5()
+for i in range(300):
+    client = clients[i % 6]
+    value = hashlib.md5(b"%d" % i).hexdigest().encode() * (1 + i % 40)
+    client.write(b"set k%d 0 0 %d\r\n%s\r\n" % (i, len(value), value)); client.flush()
+    seen.update(client.readline())
+    other = clients[(i + 3) % 6]
+    other.write(b"get k%d\r\n" % (i // 2)); other.flush()
+    for line in iter(other.readline, b"END\r\n"): seen.update(line)
+print(seen.hexdigest())
+PY
 
 same "xz -T2" 'xz -0 -T2 --block-size=2MiB -c data'
 same "pigz" 'pigz -p 3 -1 -n -c data'
@@ -52,6 +81,8 @@ def work(i): results[i] = hashlib.sha256(bytes(range(256)) * 20000 * (i + 1)).he
 threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
 [t.start() for t in threads]; [t.join() for t in threads]
 print(sorted(results.items()))"'
+same "tachyon" 'tachyon scene.dat -numthreads 2 -res 800 600 -o picture >/dev/null 2>&1; cat picture'
+same "memcached -t 3" 'memcached -u root -l 127.0.0.1 -p 11990 -U 0 -t 3 & python3 cache.py 11990; kill $!; wait $! 2>/dev/null'
 
 equal "sort --parallel is taken home and sorts" "$(sort --parallel=2 -S 40M -n "$work/lines" | md5sum)" \
     "$(home ssi run sort --parallel=2 -S 40M -n "$work/lines" | md5sum)"

@@ -7,7 +7,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../session.bash"
 
 build=${HOLON_BUILD:-$top/build/release}
-export HOLON_BUILD=$build HOLON_SSI_CLUSTER=ssitest
+export HOLON_BUILD=$build HOLON_SSI_CLUSTER=${HOLON_SSI_CLUSTER:-ssitest}
 sc=$top/scripts/ssi-cluster
 programs=$build/tests/integration/ssi.d
 # shellcheck disable=SC2034 # for the tests
