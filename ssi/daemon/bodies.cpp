@@ -100,6 +100,10 @@ void place_descriptors(Child& child) {
     give_up(child.error);
 }
 
+double seconds(const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
 int pidfd_of(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 }  // namespace
@@ -226,15 +230,14 @@ void Bodies::run(const BodyRequest& request, std::uint32_t node, Connection& con
     int status = 0;
     rusage used{};
     ::wait4(body->pid, &status, 0, &used);
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
     if (WIFSIGNALED(status))
         spdlog::warn("body process {} for uid {} was killed by signal {}", body->pid, body->uid,
                      WTERMSIG(status));
     else
         spdlog::info("body process {} for uid {} ended; {:.2f} s of CPU time", body->pid, body->uid,
                      seconds(used.ru_utime) + seconds(used.ru_stime));
+    spdlog::info("body process {} was process {}: CPU time {:.6f} s user, {:.6f} s system",
+                 body->pid, request.process, seconds(used.ru_utime), seconds(used.ru_stime));
     const std::lock_guard lock(mutex_);
     bodies_.erase(request.token);
 }

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
@@ -66,6 +68,7 @@ void ControlServer::accept_all(const os::Fd& listener) {
             client->groups = std::move(groups);
             std::thread([this, client] {
                 serve_client(*client);
+                log_end(*client);
                 const std::lock_guard end(mutex_);
                 clients_.erase(client);
             }).detach();
@@ -116,6 +119,20 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
     }
 }
 
+// What became of its threads, when nobody can ask `ssi ps` any more. The CPU time that they used is
+// in the logs of their nodes (bodies.cpp), under the same process number.
+void ControlServer::log_end(const Client& client) {
+    if (!client.greeted) return;
+    nlohmann::json started = nlohmann::json::object();
+    for (const auto& [node, threads] : client.started) started[std::to_string(node)] = threads;
+    const nlohmann::json end{{"pid", client.who.pid},
+                             {"uid", client.who.uid},
+                             {"program", printable(client.program)},
+                             {"started", started},
+                             {"pinned", client.pinned}};
+    spdlog::info("process ended: {}", end.dump());
+}
+
 bool ControlServer::welcome(Client& client) {
     const os::Fd userfaultfd(::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC));
     if (!userfaultfd.valid()) throw Error("/dev/userfaultfd: {}", errno_text());
@@ -129,6 +146,9 @@ bool ControlServer::welcome(Client& client) {
     }
     client.greeted = true;
     join_session(client);
+    std::error_code error;
+    client.program =
+        std::filesystem::read_symlink("/proc/" + std::to_string(client.who.pid) + "/exe", error);
     return reply(client.socket.get(), message, userfaultfd.get());
 }
 
@@ -136,10 +156,13 @@ bool ControlServer::start_body(Client& client, const ControlMessage& request) {
     if (!client.greeted) return refuse(client.socket.get(), "no hello before it");
     if (client.bodies.contains(request.node))
         return refuse(client.socket.get(), "there is a body process on that node already");
-    BodyRequest body{random_digest(), client.who.uid, client.who.gid, {}, runtime_};
+    BodyRequest body{random_digest(), client.who.uid,
+                     client.who.gid,  {},
+                     runtime_,        static_cast<std::uint32_t>(client.who.pid)};
     body.groups.assign(client.groups.begin(), client.groups.end());
     const os::Fd link = peers_.request(request.node, {MessageType::body, encode(body)});
     client.bodies[request.node] = body.token;
+    client.started[request.node] = 0;
     ControlMessage message{};
     message.type = ControlType::body_started;
     message.node = request.node;
@@ -152,6 +175,7 @@ bool ControlServer::open_channel(Client& client, const ControlMessage& request) 
         return refuse(client.socket.get(), "no body process on that node");
     const os::Fd channel = peers_.request(
         request.node, {MessageType::channel, encode(ChannelRequest{body->second, request.value})});
+    ++client.started[request.node];
     ControlMessage message{};
     message.type = ControlType::channel_opened;
     message.node = request.node;

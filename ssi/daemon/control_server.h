@@ -64,6 +64,7 @@ class ControlServer {
     struct Recorded;
     void accept_all(const os::Fd& listener);
     void serve_client(Client& client);
+    static void log_end(const Client& client);
     bool answer(Client& client, const ControlMessage& request);
     bool welcome(Client& client);
     bool start_body(Client& client, const ControlMessage& request);

@@ -144,7 +144,7 @@ std::vector<MemberInfo> decode_members(std::string_view bytes) {
 std::string encode(const BodyRequest& request) {
     Writer out;
     out.digest(request.token).value(request.uid).value(request.gid).digest(request.runtime);
-    out.value(static_cast<std::uint32_t>(request.groups.size()));
+    out.value(request.process).value(static_cast<std::uint32_t>(request.groups.size()));
     for (std::uint32_t group : request.groups) out.value(group);
     return out.take();
 }
@@ -156,6 +156,7 @@ BodyRequest decode_body(std::string_view bytes) {
     request.uid = in.value<std::uint32_t>();
     request.gid = in.value<std::uint32_t>();
     request.runtime = in.digest();
+    request.process = in.value<std::uint32_t>();
     const auto count = in.value<std::uint32_t>();
     if (count > max_groups) throw Error("a malformed message: too many groups");
     request.groups.resize(count);

@@ -57,6 +57,7 @@ struct BodyRequest {
     std::uint32_t uid = 0, gid = 0;
     std::vector<std::uint32_t> groups;
     Digest runtime{};
+    std::uint32_t process = 0;  // its number at home, for the log
 };
 
 struct ChannelRequest {

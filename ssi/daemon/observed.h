@@ -25,11 +25,13 @@ struct ControlServer::Client {
     ucred who{};
     std::vector<gid_t> groups;
     bool greeted = false;
-    std::map<std::uint32_t, Token> bodies;  // by node
-    std::uint64_t away = 0;                 // under mutex_
-    std::string pinned;                     // under mutex_
-    std::shared_ptr<Orders> orders;         // under mutex_
-    std::shared_ptr<Recorded> recorded;     // under mutex_: in a session
+    std::string program;
+    std::map<std::uint32_t, Token> bodies;           // by node
+    std::map<std::uint32_t, std::uint64_t> started;  // threads, by node with a body process
+    std::uint64_t away = 0;                          // under mutex_
+    std::string pinned;                              // under mutex_
+    std::shared_ptr<Orders> orders;                  // under mutex_
+    std::shared_ptr<Recorded> recorded;              // under mutex_: in a session
 };
 
 class ControlServer::Session {

@@ -35,7 +35,7 @@ TEST(Messages, JoinComesBackAsItWas) {
 }
 
 TEST(Messages, BodyRequestComesBackAsItWas) {
-    const BodyRequest sent{random_digest(), 1000, 100, {4, 27, 1000}, random_digest()};
+    const BodyRequest sent{random_digest(), 1000, 100, {4, 27, 1000}, random_digest(), 4711};
     const BodyRequest got = decode_body(encode(sent));
     EXPECT_EQ(got.token, sent.token);
     EXPECT_EQ(got.uid, 1000u);
