@@ -6,6 +6,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/agent.h"
 #include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/body_space.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/clock.h"
@@ -37,6 +38,17 @@ sys::StackT runtime_stack(const Thread* thread) {
 /// use any more.
 [[noreturn]] void end_with_home() {
     for (;;) sys::call(__NR_exit_group, 0);
+}
+
+/// Faults of the program's code come to the runtime even where the program blocks them: they may
+/// mean memory that is at home, and when they mean the program's end its home must hear which. The
+/// kernel would end the body process.
+constexpr std::uint64_t fault_bits =
+    1UL << (sys::sig_segv - 1) | 1UL << (sys::sig_bus - 1) | 1UL << 7 | 1UL << 3 | 1UL << 4;
+
+void hide_faults(Thread* thread, std::uint64_t& mask) {
+    thread->hidden_mask = mask & fault_bits;
+    mask &= ~(fault_bits | sigsys_bit);
 }
 
 /// One call to the deputy. Bytes that come back are in thread->buffer.
@@ -81,6 +93,7 @@ bool carried_call(Thread* thread, Call& call, long& result) {
     const auto size = static_cast<std::uint64_t>(call.args[which->size]);
     if (size == 0 || size > Thread::buffer_size - sizeof call) return false;
     const auto address = static_cast<std::uint64_t>(call.args[which->buffer]);
+    if (body_space::only_at_home(address, size)) return false;
     if (which->outbound) {
         if (copy_in(thread->buffer, address, size) != 0)
             return false;  // the kernel at home knows what part of it, or what error
@@ -200,14 +213,22 @@ bool answered_by_kept_signal(Thread* thread, const Call& call, long& result) {
     return true;
 }
 
+/// A call that was answered here and found no memory where the program has some at home: it is made
+/// again there.
+long unless_at_home(Thread* thread, long result) {
+    if (result != -sys::e_fault || !body_space::any_only_at_home()) return result;
+    __atomic_store_n(&thread->recalled, 1U, __ATOMIC_RELEASE);
+    return restart;
+}
+
 long forward(Thread* thread, Call& call, sys::UContext* context) {
     ++thread->calls;
     long result = 0;
     switch (call.number) {
         case __NR_rt_sigprocmask:
-            return change_mask(thread, call, context);
+            return unless_at_home(thread, change_mask(thread, call, context));
         case __NR_sigaltstack:
-            return alternate_stack(thread, call, context);
+            return unless_at_home(thread, alternate_stack(thread, call, context));
         case __NR_gettid:
             return thread->tid;
         case __NR_getpid:
@@ -250,10 +271,10 @@ long forward(Thread* thread, Call& call, sys::UContext* context) {
     if (!row) return -sys::e_nosys;
     if (row->what == syscalls::Class::refuse && row->answer != syscalls::Answer::pin)
         return -static_cast<long>(row->answer);
-    if (answered_by_kept_signal(thread, call, result) ||
-        cpu_time::body_call(thread, call, result) || local_call(call, result) ||
-        carried_call(thread, call, result))
-        return result;
+    if (answered_by_kept_signal(thread, call, result)) return result;
+    if (cpu_time::body_call(thread, call, result) || local_call(call, result))
+        return unless_at_home(thread, result);
+    if (carried_call(thread, call, result)) return result;
     return ask_deputy(thread, call, 0, nullptr, 0).result;
 }
 
@@ -322,7 +343,7 @@ void leave_on_runtime_stack(Thread* thread, const sys::UContext& context,
     auto* frame = reinterpret_cast<sys::UContext*>(thread->buffer);
     *frame = context;
     frame->stack = stack;
-    frame->sigmask &= ~sigsys_bit;
+    hide_faults(thread, frame->sigmask);
     ssi_leave(frame);
 }
 
@@ -353,11 +374,12 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
         context->rip = reinterpret_cast<std::uint64_t>(ssi_copy_failed);
         return;
     }
+    context->sigmask |= thread->hidden_mask;
     if (signo == sys::sig_sys && info->code == sys_user_dispatch) {
         if (unseen_signals(thread)) {
             // They came before the call: their handlers run, and then the instruction again.
             context->rip -= 2;
-            if (deliver_signals(thread, context)) return;
+            if (deliver_signals(thread, context)) return hide_faults(thread, context->sigmask);
             context->rip += 2;
         }
         Call call{static_cast<std::int64_t>(context->rax),
@@ -370,15 +392,13 @@ extern "C" void body_trap(int signo, sys::SigInfo* info, sys::UContext* context)
             context->rip -= 2;  // RAX still has the number: the instruction makes the call again
         else
             context->rax = static_cast<std::uint64_t>(result);
-        deliver_signals(thread, context);
-        go_home_if_asked(thread, context);
-        return;
-    }
-    if (signo == sys::sig_sys) {
+    } else if (signo != sys::sig_sys) {
+        body_fault(thread, signo, *info, context);
+        return hide_faults(thread, context->sigmask);
+    } else {
         agent::wait_while_stopped();
-        deliver_signals(thread, context);
-        go_home_if_asked(thread, context);
-        return;
     }
-    body_fault(thread, signo, *info, context);
+    deliver_signals(thread, context);
+    go_home_if_asked(thread, context);
+    hide_faults(thread, context->sigmask);
 }

@@ -2,13 +2,21 @@
 //
 // Signals that reach a body: its own faults, and what its deputy has for it.
 #include "ssi/runtime/body_calls.h"
+#include "ssi/runtime/body_space.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/process.h"
+#include "ssi/runtime/recall.h"
 #include "ssi/runtime/signal_frame.h"
 
 namespace holon::ssi {
 
 void body_fault(Thread* thread, int signo, const sys::SigInfo& info, sys::UContext* context) {
+    // What its vDSO stores is in registers: the store can be made at home as well.
+    const bool in_vdso = context->rip >= layout::vdso && context->rip < layout::image;
+    const bool memory = signo == sys::sig_segv || signo == sys::sig_bus;
+    if (memory && (in_vdso || !layout::in_range(context->rip)) &&
+        body_space::only_at_home(info.address, 1))
+        go_home(thread, context, 1);
     if (layout::in_range(context->rip))
         die("a fault in the runtime", static_cast<long>(context->rip));
     sys::SigAction action{};

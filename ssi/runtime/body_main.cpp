@@ -62,6 +62,9 @@ void clear_address_space() {
     if (image != 0) use_kernel_vdso(reinterpret_cast<const void*>(moved + (image - low)));
 }
 
+/// What the program has at home only (space_shared.cpp). Under the space lock.
+Ranges home_only;
+
 void catch_traps() {
     // Not the faults of the runtime's own copies to the program's memory (ssi_copy).
     constexpr std::uint64_t blocked = ~(1UL << (sys::sig_segv - 1) | 1UL << (sys::sig_bus - 1));
@@ -85,6 +88,7 @@ void catch_traps() {
     map_program_vdso();
     map_notified_page();
     catch_traps();
+    if (!home_only.open()) die("no memory");
     process.control = hide_descriptor(body_control_fd);
     if (const long error = memory::open(body_userfaultfd_fd); error != 0)
         die("userfaultfd is refused", error);
@@ -128,6 +132,14 @@ void answer(const wire::Frame& asked, long error) {
 
 }  // namespace
 
+bool body_space::only_at_home(std::uint64_t begin, std::uint64_t size) {
+    if (home_only.empty()) return false;  // a word: what is added is told before it can be known
+    Holding holding(memory::lock());
+    return home_only.touches(begin, begin + size);
+}
+
+bool body_space::any_only_at_home() { return !home_only.empty(); }
+
 void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
     if (frame.type == wire::Type::signal) {
         PendingSignal signal;
@@ -169,7 +181,12 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
             space::MapRequest request;
             if (frame.length < sizeof request) die("the home sent a broken mapping");
             memcpy(&request, payload, sizeof request);
-            if (request.file == 0) {
+            if (request.file == space::MapRequest::only_at_home) {
+                sys::call_with(__NR_munmap, frame.a, frame.b);
+                if (!home_only.add(frame.a, frame.a + frame.b)) die("no memory");
+                return;
+            }
+            if (request.file == space::MapRequest::under_engine) {
                 if (const long error = map_anonymous(frame, static_cast<int>(request.prot));
                     error != 0)
                     die("memory cannot be mapped here as at home", error);
@@ -185,6 +202,7 @@ void body_space::apply(const wire::Frame& frame, const std::byte* payload) {
             memory::remote().discard(first, last);
             sys::call_with(__NR_munmap, frame.a, frame.b);
             memory::ranges().remove(frame.a, frame.a + frame.b);
+            home_only.remove(frame.a, frame.a + frame.b);
             memory::wake(frame.a, frame.a + frame.b);
             answer(frame, 0);
             return;

@@ -104,6 +104,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
     switch (call.number) {
         case call_come_home:
             take_state(thread, extra, extra_size);
+            if (call.args[0] != 0) policy::came_for_memory(thread);
             come_home(thread);
         case __NR_exit:
             thread->clear_tid = static_cast<std::uint64_t>(call.args[1]);

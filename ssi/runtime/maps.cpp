@@ -56,9 +56,12 @@ bool Maps::next(Mapping& mapping) {
     at += 5;
     mapping.offset = number(at, 16);
     ++at;
-    while (*at != ' ') ++at;  // device
+    const std::uint64_t major = number(at, 16);
     ++at;
-    mapping.file = number(at, 10) != 0;
+    mapping.device = major << 32 | number(at, 16);
+    ++at;
+    mapping.inode = number(at, 10);
+    mapping.file = mapping.inode != 0;
     while (*at == ' ') ++at;
     mapping.path = at;
     std::size_t end = static_cast<std::size_t>(at - text_);

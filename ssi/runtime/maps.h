@@ -13,6 +13,7 @@ struct Mapping {
     bool shared;
     bool file;  ///< has an inode: path names it
     std::uint64_t offset;
+    std::uint64_t device, inode;  ///< of the file, 0 where there is none
     const char* path;  ///< "[stack]", "/usr/lib/…", "" for anonymous; valid until the next call
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/policy.h"
 
+#include "ssi/runtime/affinity.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/process.h"
@@ -48,9 +49,12 @@ bool judge(std::uint64_t now, std::uint64_t requests) {
 
 namespace {
 
+const char* reason;
+std::uint32_t homecomings;
+
 [[noreturn]] void caretaker(void* argument) {
     adopt(static_cast<Thread*>(argument));
-    recall_all("better-at-home");
+    recall_all(reason);
     wait_for_all();
     disarm();
     leave_thread();
@@ -58,7 +62,23 @@ namespace {
 
 }  // namespace
 
-void take_home() {
+void came_for_memory(Thread* thread) {
+    if (affinity::cpus_on(thread, 0) == 0) {
+        const CpuMask all = affinity::existing();
+        Holding held(process.thread_lock);
+        thread->allowed = all;
+    }
+    // A program most of whose threads need it gains nothing from leaving again and again.
+    constexpr std::uint32_t some = 8;
+    const std::uint32_t count = __atomic_add_fetch(&homecomings, 1U, __ATOMIC_RELAXED);
+    if (count < some || count * 2 < process.next_number ||
+        (process.flags & Parameters::spread) != 0 || process.pinned)
+        return;
+    if (count == some || count % 64 == 0) take_home("shared-memory");
+}
+
+void take_home(const char* why) {
+    __atomic_store_n(&reason, why, __ATOMIC_RELEASE);
     Thread* thread = new_thread();
     if (!thread) return;
     thread->number = ~0U;

@@ -7,7 +7,7 @@
 // recalled.
 #pragma once
 
-#include <cstdint>
+#include "ssi/runtime/thread.h"
 
 namespace holon::ssi::policy {
 
@@ -17,7 +17,10 @@ void count_call();
 /// Agent's thread, under the space lock. True: the program is to be taken home.
 bool judge(std::uint64_t now, std::uint64_t requests);
 
+/// The body of this deputy comes home for memory that is only there; its thread stays.
+void came_for_memory(Thread* thread);
+
 /// Starts the thread that recalls everybody and lets go of the memory.
-void take_home();
+void take_home(const char* reason);
 
 }  // namespace holon::ssi::policy

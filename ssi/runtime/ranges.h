@@ -27,6 +27,8 @@ class Ranges {
         return found.begin < found.end;
     }
     void clear() { count_ = 0; }
+    /// Needs no lock.
+    bool empty() const { return __atomic_load_n(&count_, __ATOMIC_ACQUIRE) == 0; }
 
   private:
     std::size_t after(std::uint64_t address) const;  ///< index of the first range ending beyond it

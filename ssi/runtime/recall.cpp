@@ -46,11 +46,6 @@ void ask_home(Thread* thread) {
 bool needs_home(const CallArgs& call) {
     if (!process.armed) return false;
     switch (call.number) {
-        case __NR_mmap: {
-            const bool shared = (call.a[3] & sys::map_type) != sys::map_private;
-            const bool file = (call.a[3] & sys::map_anonymous) == 0;
-            return shared && !(file && (call.a[2] & sys::prot_write) == 0);
-        }
         case __NR_openat:
             return (call.a[2] & 040000) != 0;  // O_DIRECT: the kernel writes past write protection
         case __NR_vmsplice:
@@ -64,7 +59,7 @@ bool needs_home(const CallArgs& call) {
 
 const char* pin_reason(const CallArgs& call) {
     const syscalls::Call* row = syscalls::find(static_cast<std::uint64_t>(call.number));
-    return call.number == __NR_mmap || !row ? "shared-memory" : row->name;
+    return row ? row->name : "call";
 }
 
 void recall_all(const char* reason) {
@@ -156,6 +151,10 @@ bool sent_home_early(std::uint32_t number) {
 void go_home_if_asked(Thread* thread, sys::UContext* context) {
     if (__atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) == 0) return;
     if (layout::in_range(context->rip)) return kick_later(thread);
+    go_home(thread, context, 0);
+}
+
+void go_home(Thread* thread, sys::UContext* context, std::int64_t reason) {
     if (thread->later != 0) sys::call_with(__NR_timer_delete, thread->later_timer);
     thread->later = 0;
     // Signals that the thread keeps back: its kernel at home does that from now on.
@@ -174,7 +173,7 @@ void go_home_if_asked(Thread* thread, sys::UContext* context) {
     state.used = cpu_time::of_thread(thread);
     state.clear_tid = thread->clear_tid;
     state.robust_list = thread->robust_list;
-    const Call call{call_come_home, {}, context->sigmask};
+    const Call call{call_come_home, {reason}, context->sigmask};
     const long error =
         send_frame(thread->channel, wire::Type::call, 0, thread->signals_taken,
                    thread->signals_taken, &call, sizeof call, &state, travelling_size(state));

@@ -10,11 +10,10 @@
 
 namespace holon::ssi {
 
-/// The call cannot be right while threads are away: memory shared for writing with other processes,
-/// and what the table (ssi/syscalls) says pins.
+/// The call cannot be right while threads are away: what the table (ssi/syscalls) says pins.
 bool needs_home(const CallArgs& call);
 
-/// Why, as `ssi ps` shows it: the call's name, or shared-memory.
+/// Why, as `ssi ps` shows it: the call's name.
 const char* pin_reason(const CallArgs& call);
 
 /// No thread leaves home any more, and all that are away are asked to come. `reason` is what `ssi
@@ -40,5 +39,8 @@ void send_home(std::uint32_t number);
 bool sent_home_early(std::uint32_t number);
 /// Body: goes, if it was asked to and is in the program's code. `context` is where.
 void go_home_if_asked(Thread* thread, sys::UContext* context);
+/// Body: goes. `context` is in the program's code, or in its vDSO outside a call of the kernel's.
+/// `reason`: 0, it was asked to; 1, it touched memory that is only at home.
+[[noreturn]] void go_home(Thread* thread, sys::UContext* context, std::int64_t reason);
 
 }  // namespace holon::ssi

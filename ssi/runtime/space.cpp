@@ -21,7 +21,13 @@ bool valid(std::uint64_t address, std::uint64_t length) {
 template <typename Change>
 long replace(std::uint64_t begin, std::uint64_t end, wire::Type type, dsm::Afterwards afterwards,
              dsm::Held held, Change change) {
-    if (!process.armed) return change();
+    if (!process.armed) {
+        if (type == wire::Type::unmap) {
+            state.files.remove(begin, end);
+            state.shared.remove(begin, end);
+        }
+        return change();
+    }
     const dsm::Page first = dsm::page_of(begin), last = dsm::page_of(end) - 1;
     {
         Holding holding(memory::lock());
@@ -35,10 +41,25 @@ long replace(std::uint64_t begin, std::uint64_t end, wire::Type type, dsm::After
     if (type == wire::Type::unmap) {
         memory::ranges().remove(begin, end);
         state.files.remove(begin, end);
+        state.shared.remove(begin, end);
     }
     memory::check(memory::home().finish_discard(first, last, afterwards, held, agent_clock()));
     memory::wake(begin, end);
     return result;
+}
+
+/// What is only at home was moved, or has another size or a second address.
+void moved_shared(std::uint64_t from, std::uint64_t old_size, std::uint64_t to,
+                  std::uint64_t new_size) {
+    if (old_size != 0) {
+        state.shared.remove(from, from + old_size);
+        if (process.armed) {
+            Holding holding(memory::lock());
+            tell(wire::Type::unmap, from, old_size, nullptr, 0, true);
+        }
+        wait_for_answers();
+    }
+    adopt_shared(to, to + new_size);
 }
 
 }  // namespace
@@ -73,10 +94,9 @@ long map(std::uint64_t address, std::uint64_t length, long prot, long flags, lon
                             : native();
     if (sys::failed(result)) return result;
     const auto begin = static_cast<std::uint64_t>(result);
-    // Memory shared with other processes keeps this one at home (arm). A file that is only read is
-    // the same on every node.
-    if (!isprivate && (anonymous || (prot & sys::prot_write) != 0)) return result;
-    if (anonymous)
+    if (!isprivate)
+        adopt_shared(begin, begin + size);
+    else if (anonymous)
         adopt_anonymous(begin, begin + size, static_cast<int>(prot));
     else
         adopt_file(begin, begin + size, static_cast<int>(prot));
@@ -88,7 +108,6 @@ long unmap(std::uint64_t address, std::uint64_t length) {
     if (!valid(address, size) || size == 0 || in_runtime(address, address + size))
         return -sys::e_inval;
     Holding change(state.change);
-    if (!process.armed) state.files.remove(address, address + size);
     return replace(address, address + size, wire::Type::unmap, dsm::Afterwards::unknown,
                    dsm::Held::drop, [&] { return sys::call_with(__NR_munmap, address, length); });
 }
@@ -109,10 +128,10 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
                 if (mapping.end <= file.begin || mapping.begin >= file.end) continue;
                 if (mapping.begin < file.begin) mapping.begin = file.begin;
                 if (mapping.end > file.end) mapping.end = file.end;
-                if (mapping.shared && process.armed)
-                    die("a file shared for writing in a program whose threads are on several "
-                        "nodes");
-                if (mapping.shared) continue;
+                if (mapping.shared) {
+                    keep_file_at_home(mapping);
+                    continue;
+                }
                 if (const long error = make_anonymous(mapping); sys::failed(error)) return error;
                 adopt_anonymous(mapping.begin, mapping.end, mapping.prot);
             }
@@ -140,7 +159,13 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
     {
         Holding holding(memory::lock());
         const auto wanted = static_cast<std::uint32_t>(prot);
-        tell(wire::Type::protect, address, size, &wanted, sizeof wanted, true);
+        // What is only at home is a hole elsewhere, at which the kernel there would stop.
+        for (std::uint64_t at = address; at < address + size;) {
+            const Range hole = state.shared.first_in(at, address + size);
+            const std::uint64_t end = hole.begin < hole.end ? hole.begin : address + size;
+            if (at < end) tell(wire::Type::protect, at, end - at, &wanted, sizeof wanted, true);
+            at = hole.begin < hole.end ? hole.end : end;
+        }
     }
     wait_for_answers();
     return result;
@@ -175,6 +200,8 @@ long remap(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_le
     };
     Holding change(state.change);
     const std::uint64_t old_size = page_up(old_length), new_size = page_up(new_length);
+    // A length of 0 makes a second mapping of what is shared.
+    const std::uint64_t at_least_one = old_size != 0 ? old_size : 4096;
     if (!process.armed) {
         const long result = native();
         if (!sys::failed(result) && state.files.touches(address, address + old_size)) {
@@ -182,6 +209,20 @@ long remap(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_le
             state.files.add(static_cast<std::uint64_t>(result),
                             static_cast<std::uint64_t>(result) + new_size);
         }
+        if (!sys::failed(result) && state.shared.touches(address, address + at_least_one))
+            moved_shared(address, old_size, static_cast<std::uint64_t>(result), new_size);
+        return result;
+    }
+    if ((address & 4095) == 0 && state.shared.touches(address, address + at_least_one)) {
+        if ((flags & mremap_fixed) != 0) {
+            if (!valid(target, new_size) || new_size == 0 || in_runtime(target, target + new_size))
+                return -sys::e_inval;
+            replace(target, target + new_size, wire::Type::unmap, dsm::Afterwards::unknown,
+                    dsm::Held::drop, [] { return 0L; });
+        }
+        const long result = native();
+        if (!sys::failed(result))
+            moved_shared(address, old_size, static_cast<std::uint64_t>(result), new_size);
         return result;
     }
     if (!valid(address, old_size) || new_size == 0 || old_size == 0 ||

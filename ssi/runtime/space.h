@@ -16,11 +16,15 @@ namespace holon::ssi::space {
 /// follows for files.
 struct MapRequest {
     std::uint32_t prot;
-    std::uint32_t
-        file;  ///< 0: anonymous memory under the engine; 1: the file named, mapped privately
+    std::uint32_t file;     ///< how it is had there: Had
     std::uint64_t offset;   ///< of the file
     std::uint64_t size;     ///< of the file, which must be the same there
     std::int64_t modified;  ///< its mtime, ns
+    enum Had : std::uint32_t {
+        under_engine = 0,  ///< anonymous memory
+        from_file = 1,     ///< the file named, mapped privately
+        only_at_home = 2,  ///< not at all: who uses it goes home
+    };
 };
 
 /// Once, by the only thread: writable private file mappings become anonymous memory.

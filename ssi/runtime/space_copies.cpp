@@ -69,14 +69,14 @@ std::size_t FileMap::describe(const Mapping& mapping) {
     FileIdentity identity;
     const std::size_t length = strlen(mapping.path) + 1;
     if (length > sizeof path || !identify(mapping.path, identity)) return 0;
-    request = {static_cast<std::uint32_t>(mapping.prot), 1, mapping.offset, identity.size,
-               identity.modified};
+    request = {static_cast<std::uint32_t>(mapping.prot), MapRequest::from_file, mapping.offset,
+               identity.size, identity.modified};
     memcpy(path, mapping.path, length);
     return sizeof request + length;
 }
 
 void announce_anonymous(std::uint64_t begin, std::uint64_t end, int prot) {
-    const MapRequest request{static_cast<std::uint32_t>(prot), 0, 0, 0, 0};
+    const MapRequest request{static_cast<std::uint32_t>(prot), MapRequest::under_engine, 0, 0, 0};
     tell(wire::Type::map, begin, end - begin, &request, sizeof request, false);
 }
 
@@ -116,8 +116,9 @@ void serve_file_from_home(const Mapping& mapping) {
 void adopt_file(std::uint64_t begin, std::uint64_t end, int prot) {
     // The kernel's table knows the file's name.
     if (!state.maps.read()) die("/proc/self/maps cannot be read");
+    Maps maps = state.maps;
     Mapping mapping;
-    while (state.maps.next(mapping)) {
+    while (maps.next(mapping)) {
         if (mapping.end <= begin || mapping.begin >= end) continue;
         if (mapping.begin < begin) {
             mapping.offset += begin - mapping.begin;
@@ -131,7 +132,11 @@ void adopt_file(std::uint64_t begin, std::uint64_t end, int prot) {
             continue;
         }
         state.files.add(mapping.begin, mapping.end);
-        if (process.armed && !announce_file(mapping)) serve_file_from_home(mapping);
+        if (!process.armed || announce_file(mapping)) continue;
+        if (mapping.shared)
+            keep_at_home(mapping);
+        else
+            serve_file_from_home(mapping);
     }
 }
 

@@ -59,11 +59,17 @@ void grow_stack(const Mapping& stack) {
 }  // namespace
 
 void prepare() {
-    if (!state.files.open() || !state.maps.read()) die("/proc/self/maps cannot be read");
+    if (!state.files.open() || !state.shared.open() || !state.maps.read())
+        die("/proc/self/maps cannot be read");
     Mapping mapping;
     while (state.maps.next(mapping)) {
-        if (in_runtime(mapping.begin, mapping.end) || mapping.shared) continue;
-        if (mapping.file) {
+        if (in_runtime(mapping.begin, mapping.end)) continue;
+        if (mapping.shared) {
+            if (home_only(mapping))
+                keep_at_home(mapping);
+            else
+                state.files.add(mapping.begin, mapping.end);
+        } else if (mapping.file) {
             if ((mapping.prot & sys::prot_write) != 0 || has_private_pages(mapping)) {
                 if (const long error = make_anonymous(mapping); sys::failed(error))
                     die("a file's mapping cannot be copied", error);
@@ -84,20 +90,11 @@ bool arm() {
     if (sys::failed(device) || process.nodes < 2 || memory::open(static_cast<int>(device)) != 0 ||
         !state.maps.read()) {
         process.pinned = true;
+        // A program that gave up privileges may not look at its own memory (/proc is root's then).
+        report_pinned("own-memory-unreadable");
         return false;
     }
-    // First look, then touch: what has been watched without an agent could never be used again.
     Mapping mapping;
-    while (state.maps.next(mapping)) {
-        if (!mapping.shared || in_runtime(mapping.begin, mapping.end)) continue;
-        // A file that nobody writes through a mapping is the same everywhere; anything else that is
-        // shared with other processes is not the engine's to copy.
-        if ((mapping.prot & sys::prot_write) == 0 && mapping.file) continue;
-        process.pinned = true;
-        report_pinned("shared-memory");
-        return false;
-    }
-    state.maps.rewind();
     Holding holding(memory::lock());
     while (state.maps.next(mapping)) {
         if (in_runtime(mapping.begin, mapping.end) || mapping.file || mapping.shared) continue;
@@ -131,8 +128,13 @@ bool start_body(std::uint32_t node) {
     while (state.maps.next(mapping)) {
         if (in_runtime(mapping.begin, mapping.end)) continue;
         if (mapping.path[0] == '[' && mapping.path[1] == 'v') continue;
+        if (state.shared.touches(mapping.begin, mapping.end)) {
+            keep_at_home(mapping);
+            continue;
+        }
         if (!mapping.file) {
-            const MapRequest request{static_cast<std::uint32_t>(mapping.prot), 0, 0, 0, 0};
+            const MapRequest request{static_cast<std::uint32_t>(mapping.prot),
+                                     MapRequest::under_engine, 0, 0, 0};
             Holding holding(memory::lock());
             const wire::Frame frame{
                 sizeof request, wire::Type::map, 0, mapping.begin, mapping.end - mapping.begin, 0};
@@ -157,7 +159,10 @@ bool start_body(std::uint32_t node) {
             there = state.last_error[node] == 0;
             state.last_error[node] = 0;
         }
-        if (!there) serve_file_from_home(mapping);
+        if (!there && mapping.shared)
+            keep_at_home(mapping);
+        else if (!there)
+            serve_file_from_home(mapping);
     }
     return true;
 }

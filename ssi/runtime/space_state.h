@@ -14,8 +14,11 @@ struct State {
     /// One change of the address space at a time. Taken before the space lock, held while nodes
     /// answer.
     Lock change;
-    /// Private file mappings, which are not writable: nodes map the same file.
+    /// File mappings that are not writable: nodes map the same file.
     Ranges files;
+    /// Memory shared with other processes, or with this one under another address: it is where its
+    /// file is, at home, and a body that touches it goes there. Under the change lock.
+    Ranges shared;
     Maps maps;                       ///< under the change lock
     std::uint32_t asked[max_nodes];  ///< changes that node has to answer
     Sequence answered[max_nodes];
@@ -39,6 +42,14 @@ long make_anonymous(const Mapping& mapping);
 /// A new anonymous mapping comes under the engine and is told to all. Under the change lock.
 void adopt_anonymous(std::uint64_t begin, std::uint64_t end, int prot);
 void announce_anonymous(std::uint64_t begin, std::uint64_t end, int prot);
+/// Memory shared for writing. Under the change lock.
+bool home_only(const Mapping& mapping);
+/// Nodes are told to have nothing there.
+void keep_at_home(const Mapping& mapping);
+/// The same, and for the other mappings of the same file. `state.maps` has been read.
+void keep_file_at_home(const Mapping& mapping);
+/// A shared mapping was made: as above, or a file that is only read. Under the change lock.
+void adopt_shared(std::uint64_t begin, std::uint64_t end);
 /// A private file mapping was made: writable ones become anonymous memory. Under the change lock.
 void adopt_file(std::uint64_t begin, std::uint64_t end, int prot);
 /// A mapping of a file that some node cannot map itself: the home's copy is the memory.

@@ -75,6 +75,7 @@ struct Thread {
     std::uint32_t later;
     KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;
+    std::uint64_t hidden_mask;     ///< body: what the program blocks and its kernel must not
     std::uint64_t used_elsewhere;  ///< ns of CPU time on other nodes than where it is
     ThreadState state;
     std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena

@@ -55,7 +55,13 @@ __attribute__((visibility("default"))) int __vdso_getcpu(unsigned* cpu, unsigned
 
 __attribute__((visibility("default"))) int __vdso_clock_getres(int clock, Timespec* resolution) {
     const VdsoData& vdso = data();
-    if (vdso.clock_getres != nullptr) return vdso.clock_getres(clock, resolution);
+    if (vdso.clock_getres != nullptr) {
+        // Only this image stores to the program's memory: see body_faults.cpp.
+        Timespec local;
+        const int error = vdso.clock_getres(clock, resolution != nullptr ? &local : nullptr);
+        if (error == 0 && resolution != nullptr) *resolution = local;
+        return error;
+    }
     return int(system_call(229, clock, long(resolution)));
 }
 
