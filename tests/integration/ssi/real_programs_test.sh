@@ -41,31 +41,6 @@ Plane Center 0.0 -1.5 0.0 Normal 0.0 1.0 0.0
   Texture Ambient 0.1 Diffuse 0.8 Specular 0.1 Opacity 1.0 Color 0.7 0.7 0.7 TexFunc 0
 End_Scene
 SCENE
-# What a cache's clients get to see: one that stores, one that reads while it does, one that counts.
-cat >"$work/cache.py" <<'PY'
-import hashlib, socket, sys, time
-port = int(sys.argv[1])
-def connect():
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).makefile("rwb")
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline: raise
-            time.sleep(0.05)
-clients = [connect() for _ in range(6)]
-seen = hashlib.md5()
-for i in range(300):
-    client = clients[i % 6]
-    value = hashlib.md5(b"%d" % i).hexdigest().encode() * (1 + i % 40)
-    client.write(b"set k%d 0 0 %d\r\n%s\r\n" % (i, len(value), value)); client.flush()
-    seen.update(client.readline())
-    other = clients[(i + 3) % 6]
-    other.write(b"get k%d\r\n" % (i // 2)); other.flush()
-    for line in iter(other.readline, b"END\r\n"): seen.update(line)
-print(seen.hexdigest())
-PY
-
 same "xz -T2" 'xz -0 -T2 --block-size=2MiB -c data'
 same "pigz" 'pigz -p 3 -1 -n -c data'
 same "zstd -T3" 'zstd -q -T3 -3 -c data'
@@ -82,7 +57,6 @@ threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
 [t.start() for t in threads]; [t.join() for t in threads]
 print(sorted(results.items()))"'
 same "tachyon" 'tachyon scene.dat -numthreads 2 -res 800 600 -o picture >/dev/null 2>&1; cat picture'
-same "memcached -t 3" 'memcached -u root -l 127.0.0.1 -p 11990 -U 0 -t 3 & python3 cache.py 11990; kill $!; wait $! 2>/dev/null'
 
 equal "sort --parallel is taken home and sorts" "$(sort --parallel=2 -S 40M -n "$work/lines" | md5sum)" \
     "$(home ssi run sort --parallel=2 -S 40M -n "$work/lines" | md5sum)"
