@@ -22,6 +22,7 @@ struct DirectoryEntry {
     std::uint64_t doubt : 2;        ///< evidence still wanted before the page is migratory (again)
     std::uint64_t last_writer : 5;  ///< valid if `written`
     std::uint64_t written : 1;
+    std::uint64_t moved : 1;    ///< it has been granted for writing after its first owner had it
     std::uint64_t record : 16;  ///< the Transaction of a busy page; 0: none
 };
 static_assert(sizeof(DirectoryEntry) == 8);

@@ -172,8 +172,9 @@ class Home {
     /// Commands for neighbouring pages of a node go in one frame, at the end of the call.
     void command(Node node, Page page, Command command) {
         auto& order = order_;
-        if (order.count && order.count < max_run && order.node == node &&
-            order.command == command && order.first + order.count == page) {
+        const unsigned most = command == Command::invalidate ? max_run : ahead_run;
+        if (order.count && order.count < most && order.node == node && order.command == command &&
+            order.first + order.count == page) {
             ++order.count;
             return;
         }
@@ -226,6 +227,7 @@ class Home {
     static void begin(Entry& entry, Node node) {
         take(entry, node);
         entry.migratory = 0;
+        entry.moved = 0;
         entry.doubt = Shape::doubt;
     }
     static void take(Entry& entry, Node node) {

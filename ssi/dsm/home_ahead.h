@@ -43,7 +43,8 @@ void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_
                                    std::uint64_t now) {
     const unsigned limit = mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
     unsigned used;
-    const unsigned count = streams_.observe(node, mode, page, limit < 128 ? limit : 128, used);
+    const unsigned count =
+        streams_.observe(node, mode, page, limit < max_ahead ? limit : max_ahead, used);
     replica_.counters.prefetch_hits += used;
     if (!count) return;
     const Mapping around = port_.mapping(page);
@@ -54,9 +55,11 @@ void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_
         if (!entry) return;
         if (is(*entry, Holding::unknown)) resolve(*entry, each);
         const bool alike = mode == Mode::read || entry->nodes == nodes;
-        if (alike && goes_at_once(*entry, each, node, mode, now) && each - run < max_run) continue;
+        const bool at_once = alike && goes_at_once(*entry, each, node, mode, now);
+        if (at_once && each - run < ahead_run) continue;
         grant_run(run, each, node, mode, now);
-        run = each + 1;
+        run = at_once ? each : each + 1;
+        if (at_once) continue;
         const Work work = work_of(node, mode, 0, true);
         if (!alike || entry->record || satisfied(*entry, work)) continue;
         if (!submit(*entry, each, work, now)) return;
@@ -88,6 +91,7 @@ void Home<Port, Shape>::grant_run(Page first, Page end, Node node, Mode mode, st
     for (Page page = first; page < end; ++page) {
         Entry& entry = *table_.find(page);
         if (writing) {
+            entry.moved = 1;
             learn(entry, node);
             take(entry, node);
             continue;

@@ -22,6 +22,7 @@ void Home<Port, Shape>::request(Node node, Page page, Mode mode, std::uint64_t n
     if (open && is(*entry, Holding::unknown)) resolve(*entry, page);
     const bool untouched = is(*entry, Holding::untouched);
     const auto nodes = static_cast<std::uint32_t>(entry->nodes);
+    if (!entry->moved) ++replica_.counters.cold_requests;
     if (!submit(*entry, page, work_of(node, mode, 0, false), now)) return;
     if (open && !untouched) look_ahead(node, page, mode, nodes, now);
 }
@@ -168,6 +169,7 @@ void Home<Port, Shape>::finish(Entry& entry, Transaction& record, const Answer& 
     }
     if (work.ahead) ++replica_.counters.prefetched;
     if (record.writing) {
+        entry.moved = 1;
         if (!work.gather) learn(entry, work.node);
         const bool watch = work.mode == Mode::read;
         entry.holding = bits(Holding::exclusive);

@@ -26,7 +26,11 @@ inline constexpr std::size_t page_size = std::size_t{1} << page_shift;
 inline constexpr Page page_limit = Page{1} << 36;  ///< pages are below this (48 bits of address)
 inline constexpr Node home_node = 0;               ///< the node that holds the directory
 inline constexpr Node node_limit = 32;
-inline constexpr unsigned max_run = 64;     ///< most pages in one frame with contents, or command
+inline constexpr unsigned max_run = 64;  ///< most pages in one frame with contents, or command
+/// Pages sent ahead go in frames of so many: the node puts the first in place while the home still
+/// copies the next.
+inline constexpr unsigned ahead_run = 16;
+inline constexpr unsigned max_ahead = 256;  ///< a window is never longer
 inline constexpr unsigned max_zeros = 256;  ///< most pages in one grant without contents
 inline constexpr std::uint64_t never = ~std::uint64_t{0};
 
@@ -97,15 +101,17 @@ struct Config {
         50'000;  ///< a page that was asked for stays this long; 0: may go at once
     std::uint32_t first_touch = 16;       ///< untouched pages granted at a time; 1: off
     std::uint32_t ascending_touch = 128;  ///< the same, at most, to who touches in ascending order
-    std::uint32_t prefetch_reads = 64;    ///< largest window ahead of an ascending reader; 0: off
-    std::uint32_t prefetch_writes = 32;   ///< the same for an ascending writer; 0: off
+    std::uint32_t prefetch_reads = 256;   ///< largest window ahead of an ascending reader; 0: off
+    std::uint32_t prefetch_writes = 128;  ///< the same for an ascending writer; 0: off
     bool migratory = true;  ///< pages that wander from writer to writer are granted M on read
 };
 
 /// Cheap sums of what happened at one node; at the home, of the directory too.
 struct Counters {
-    std::uint64_t faults;          ///< told by the kernel (stale ones included)
-    std::uint64_t requests;        ///< sent; at the home: received, its own included
+    std::uint64_t faults;         ///< told by the kernel (stale ones included)
+    std::uint64_t requests;       ///< sent; at the home: received, its own included
+    std::uint64_t cold_requests;  ///< of them, at the home: for pages that nobody has written but
+                                  ///< their first owner
     std::uint64_t stale_requests;  ///< dropped: the node has, or is about to have, what it asks for
     std::uint64_t stray_requests;  ///< dropped: nothing is mapped there
     std::uint64_t grants;          ///< pages granted (at the home: to any node, itself included)
