@@ -108,10 +108,10 @@ struct Config {
 
 /// Cheap sums of what happened at one node; at the home, of the directory too.
 struct Counters {
-    std::uint64_t faults;         ///< told by the kernel (stale ones included)
-    std::uint64_t requests;       ///< sent; at the home: received, its own included
-    std::uint64_t cold_requests;  ///< of them, at the home: for pages that nobody has written but
-                                  ///< their first owner
+    std::uint64_t faults;          ///< told by the kernel (stale ones included)
+    std::uint64_t requests;        ///< sent; at the home: received, its own included
+    std::uint64_t cold_requests;   ///< of them, at the home: for pages that nobody has written but
+                                   ///< their first owner
     std::uint64_t stale_requests;  ///< dropped: the node has, or is about to have, what it asks for
     std::uint64_t stray_requests;  ///< dropped: nothing is mapped there
     std::uint64_t grants;          ///< pages granted (at the home: to any node, itself included)
