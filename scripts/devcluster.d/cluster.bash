@@ -11,8 +11,10 @@ take_lock() {
 }
 
 # Held while a root is made or Holon is built in it.
+# Once is enough: whoever has it may be asked for it again, in a subshell too.
 take_release_lock() {
     mkdir -p "$CACHE/$RELEASE"
+    [[ ! /dev/fd/8 -ef $CACHE/$RELEASE ]] || return 0
     exec 8<"$CACHE/$RELEASE"
     flock -n 8 || die "another devcluster command is at work on the root or the build for $RELEASE"
 }
