@@ -18,8 +18,7 @@ using testing::StartsWith;
 
 // The tree this test was compiled in.
 std::filesystem::path shipped_file() {
-    return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-           "etc/holon.yaml";
+    return std::filesystem::path(HOLON_SOURCE_DIR) / "etc/holon.yaml";
 }
 
 std::string refusal(const std::string& text) {

@@ -185,7 +185,7 @@ TEST(SsiDsmRanges, AGatherOfManyPagesGoesInWindows) {
     constexpr unsigned many = 1000;
     for (Page page = p; page < p + many; ++page) net.write(1, page, 'e');
     ASSERT_EQ(net.home().gather(0, page_limit - 1, Mode::read, 8, net.now()), Status::ok);
-    EXPECT_EQ(net.frames_to(1), Shape::gather_window / max_run);
+    EXPECT_EQ(net.frames_to(1), Shape::gather_window / ahead_run);
     net.settle();
     EXPECT_TRUE(net.kernel(0).gathered.count(8));
     EXPECT_EQ(net.home().state(p + many - 1), PageState::shared);
