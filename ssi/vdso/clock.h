@@ -75,7 +75,7 @@ inline bool make_clock(const VdsoData& data, unsigned number, std::int64_t& now)
         // know. A floor of 0 is none: before the first frame nothing is known.
         const auto floor = static_cast<std::int64_t>(floor_of(data));
         const std::int64_t offset = __atomic_load_n(&data.offset, __ATOMIC_RELAXED);
-        std::int64_t local, own;
+        std::int64_t local = 0, own = 0;
         if (!local_nanoseconds(data, monotonic, local)) return false;
         const bool of_this_kernel = clock.source != monotonic;
         if (of_this_kernel && !local_nanoseconds(data, clock.source, own)) return false;
