@@ -83,7 +83,11 @@ void take_frames_at_home(unsigned node) {
     long error = 0;
     const std::uint64_t now = agent_clock();
     while (const wire::Frame* frame = link.next(error)) {
-        if (answered_ping(link, *frame) || answer_time(link, *frame)) continue;
+        if (answered_ping(link, *frame)) continue;
+        if (answer_time(link, *frame)) {
+            link.flush();  // the time in it must not grow old
+            continue;
+        }
         if (frame->type == wire::Type::done)
             space::done(node, *frame);
         else if (frame->type == wire::Type::seen)
@@ -180,6 +184,7 @@ void stop_with_home(bool silent) {
         sys::call_with(__NR_ppoll, polled, count, timeout, 0, 0);
         if (polled[2].revents != 0) relocate::take_order();
         Holding held(memory::lock());
+        memory::Batch batch;
         if (polled[1].revents != 0) {
             std::uint64_t value;
             sys::call_with(__NR_read, wake_event, &value, sizeof value);
@@ -192,6 +197,7 @@ void stop_with_home(bool silent) {
         if (polled[0].revents != 0) take_faults();
         const std::uint64_t now = agent_clock();
         memory::check(memory::home().tick(now));
+        batch.end();
         look = observe::tick(now, memory::home().counters());
         for (std::size_t i = others; i < count; ++i)
             if (process.body_on[node_of[i]] && !memory::link(node_of[i]).alive(now))
@@ -265,6 +271,7 @@ void run_body() {
         sys::call_with(__NR_ppoll, polled, 3, timeout, 0, 0);
         if (polled[1].revents != 0) body_space::take_channel();
         Holding held(memory::lock());
+        memory::Batch batch;
         if ((polled[2].revents & poll_out) != 0) link.flush();
         if ((polled[2].revents & ~poll_out) != 0) take_frames_in_body();
         if (polled[0].revents != 0) take_faults();

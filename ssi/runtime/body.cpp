@@ -76,8 +76,7 @@ Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const v
     long error = send_frame(thread->channel, wire::Type::call, flags, thread->signals_taken,
                             thread->signals_seen, &call, sizeof call, extra, extra_size);
     wire::Frame frame;
-    if (error == 0)
-        error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+    if (error == 0) error = receive_frame(thread->channel, frame, thread->buffer, thread->room);
     if (error != 0) end_with_home();
     if (frame.type != wire::Type::result)
         die("the home answered with what is no result", static_cast<long>(frame.type));
@@ -91,9 +90,10 @@ bool carried_call(Thread* thread, Call& call, long& result) {
     const Carried* which = carried(call.number);
     if (which == nullptr) return false;
     const auto size = static_cast<std::uint64_t>(call.args[which->size]);
-    if (size == 0 || size > Thread::buffer_size - sizeof call) return false;
+    if (size == 0 || size > Thread::largest_room - sizeof call) return false;
     const auto address = static_cast<std::uint64_t>(call.args[which->buffer]);
-    if (body_space::only_at_home(address, size)) return false;
+    if (body_space::only_at_home(address, size) || !make_room(thread, size + sizeof call))
+        return false;
     if (which->outbound) {
         if (copy_in(thread->buffer, address, size) != 0)
             return false;  // the kernel at home knows what part of it, or what error
@@ -283,7 +283,7 @@ void begin_body(void* argument) {
     auto* thread = static_cast<Thread*>(argument);
     adopt(thread);
     wire::Frame frame;
-    const long error = receive_frame(thread->channel, frame, thread->buffer, Thread::buffer_size);
+    const long error = receive_frame(thread->channel, frame, thread->buffer, thread->room);
     if (error != 0) {
         // The deputy could not take its end, and the thread stays at home.
         sys::call(__NR_close, thread->channel);

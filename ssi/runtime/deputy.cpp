@@ -173,7 +173,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             args.a[which->size] = static_cast<long>(extra_size);
             return {ssi_interruptible(thread, call.number, args.a), 0};
         }
-        if (static_cast<std::uint64_t>(args.a[which->size]) > Thread::buffer_size)
+        if (!make_room(thread, static_cast<std::uint64_t>(args.a[which->size])))
             die("a body asked for more bytes than a message carries", args.a[which->size]);
         args.a[which->buffer] = reinterpret_cast<long>(thread->buffer);
         const long n = ssi_interruptible(thread, call.number, args.a);
@@ -204,7 +204,7 @@ long next_frame(Thread* thread, wire::Frame& frame) {
         have += static_cast<std::size_t>(n);
     }
     clock_seen(frame.clock);
-    if (frame.length > Thread::buffer_size) return -sys::e_inval;
+    if (!make_room(thread, frame.length)) return -sys::e_inval;
     return frame.length == 0 ? 0 : sys::read_all(thread->channel, thread->buffer, frame.length);
 }
 

@@ -32,17 +32,45 @@ bool Link::open(int socket) {
 void Link::send(wire::Frame frame, const void* payload) {
     frame.clock = clock_now();
     ++position_;
-    const std::size_t size = sizeof frame + frame.length;
+    if (frame.length >= large) {
+        // Not by way of the queue, if there is none.
+        flush();
+        if (out_begin_ == out_end_) {
+            const std::size_t sent = send_now(&frame, payload, frame.length);
+            const std::size_t of_frame = sent < sizeof frame ? sent : sizeof frame;
+            const std::size_t of_payload = sent - of_frame;
+            queue(reinterpret_cast<const std::uint8_t*>(&frame) + of_frame,
+                  sizeof frame - of_frame);
+            queue(static_cast<const std::uint8_t*>(payload) + of_payload,
+                  frame.length - of_payload);
+            return;
+        }
+    }
+    queue(&frame, sizeof frame);
+    queue(payload, frame.length);
+    if (!collect || out_end_ - out_begin_ >= large) flush();
+}
+
+void Link::queue(const void* data, std::size_t size) {
+    if (size == 0) return;
     if (out_end_ + size > capacity) {
         memmove(out_, out_ + out_begin_, out_end_ - out_begin_);
         out_end_ -= out_begin_;
         out_begin_ = 0;
         if (out_end_ + size > capacity) die("a page link's queue is full");
     }
-    memcpy(out_ + out_end_, &frame, sizeof frame);
-    if (frame.length != 0) memcpy(out_ + out_end_ + sizeof frame, payload, frame.length);
+    memcpy(out_ + out_end_, data, size);
     out_end_ += size;
-    flush();
+}
+
+/// How much of header and payload the socket took.
+std::size_t Link::send_now(const void* header, const void* payload, std::size_t size) {
+    sys::IoVec vectors[2] = {{header, sizeof(wire::Frame)}, {payload, size}};
+    const sys::MsgHeader message{nullptr, 0, vectors, 2, nullptr, 0, 0};
+    long n;
+    do n = sys::call_with(__NR_sendmsg, socket_, &message, msg_dontwait | msg_nosignal);
+    while (n == -sys::e_intr);
+    return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
 bool Link::alive(std::uint64_t now) {

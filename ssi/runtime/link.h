@@ -13,9 +13,12 @@ class Link {
   public:
     /// Takes over a connected socket. False: no memory.
     bool open(int socket);
+    /// Small frames wait for flush(). Of all links; under the space lock (memory::Batch).
+    static inline bool collect = false;
     int descriptor() const { return socket_; }
 
-    /// Queues the frame and `frame.length` bytes; sets frame.clock; sends what the socket takes.
+    /// Queues the frame and `frame.length` bytes; sets frame.clock; sends what the socket takes, or
+    /// leaves small frames for a later flush() if they are being collected.
     void send(wire::Frame frame, const void* payload);
     /// Sends queued bytes.
     void flush();
@@ -41,6 +44,10 @@ class Link {
     static constexpr std::size_t capacity = 16 << 20;  ///< of the queue: address space, not memory
     static constexpr std::size_t congestion = 1 << 20;
     static constexpr std::size_t in_capacity = 512 << 10;
+    static constexpr std::size_t large = 16 << 10;  ///< a payload that is worth a call of its own
+
+    void queue(const void* data, std::size_t size);
+    std::size_t send_now(const void* header, const void* payload, std::size_t size);
 
     int socket_;
     std::uint8_t* out_;

@@ -195,7 +195,9 @@ void close() {
     for (unsigned node = 1; node < process.nodes; ++node)
         if (process.body_on[node]) sys::call(__NR_close, links[node].descriptor());
     watched.clear();
+    // Both as some other thread of the parent may have left them.
     space_lock = Lock{};
+    Link::collect = false;
 }
 
 Lock& lock() { return space_lock; }
@@ -204,6 +206,14 @@ Remote& remote() { return *reinterpret_cast<Remote*>(remote_storage); }
 Ranges& ranges() { return watched; }
 Link& link(unsigned node) { return links[node]; }
 Sequence& gathers() { return gather_sequence; }
+
+void Batch::end() {
+    if (!Link::collect) return;
+    Link::collect = false;
+    if (!process.home) return links[0].flush();
+    for (unsigned node = 1; node < process.nodes; ++node)
+        if (process.body_on[node]) links[node].flush();
+}
 
 long watch(std::uint64_t begin, std::uint64_t end) {
     uffdio_register what{};

@@ -47,6 +47,17 @@ Ranges& ranges();
 Link& link(unsigned node);
 Sequence& gathers();
 
+/// While it lives, what is sent over page links is collected, so that many small frames leave in
+/// one piece; end() lets go of it. Under the space lock from its beginning to its end.
+class Batch {
+  public:
+    Batch() { Link::collect = true; }
+    ~Batch() { end(); }
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    void end();
+};
+
 /// Puts memory under the engine (userfaultfd MISSING and WP). 0 or -errno.
 long watch(std::uint64_t begin, std::uint64_t end);
 /// Takes one range out, all of which is at home.

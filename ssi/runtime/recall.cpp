@@ -110,6 +110,7 @@ void come_home(Thread* thread) {
     const bool was_away = thread->channel >= 0;
     if (was_away) sys::call(__NR_close, thread->channel);
     thread->channel = -1;
+    give_back_room(thread);
     thread->robust_list = thread->state.robust_list;
     thread->clear_tid = thread->state.clear_tid;
     {

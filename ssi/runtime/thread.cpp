@@ -16,6 +16,12 @@ Lock blocks_lock;
 Thread* blocks[4096];
 std::size_t block_count;
 
+/// Buffers of Thread::largest_room bytes that no thread has, each beginning with the next one's
+/// address; and how many there are in all.
+Lock rooms_lock;
+std::uint8_t* free_rooms;
+std::uint32_t rooms;
+
 }  // namespace
 
 Thread* new_thread() {
@@ -25,27 +31,57 @@ Thread* new_thread() {
         if (__atomic_compare_exchange_n(&blocks[i]->occupied, &free, 1, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED)) {
             Thread* thread = blocks[i];
-            std::uint8_t* buffer = thread->buffer;
-            memset(thread, 0, offsetof(Thread, state));
+            memset(thread, 0, offsetof(Thread, state));  // and its buffers stay
             thread->self = thread;
             thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
             thread->occupied = 1;
             thread->channel = -1;
-            thread->buffer = buffer;
             return thread;
         }
     }
     if (block_count == sizeof blocks / sizeof *blocks) return nullptr;
     auto* thread = static_cast<Thread*>(arena::allocate(Thread::size, Thread::size));
-    auto* buffer = static_cast<std::uint8_t*>(arena::allocate(Thread::buffer_size));
+    auto* buffer = static_cast<std::uint8_t*>(arena::allocate(Thread::usual_room));
     if (thread == nullptr || buffer == nullptr) return nullptr;
     thread->self = thread;
     thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
     thread->occupied = 1;
     thread->channel = -1;
     thread->buffer = buffer;
+    thread->room = Thread::usual_room;
     blocks[block_count++] = thread;
     return thread;
+}
+
+bool make_room(Thread* thread, std::size_t size) {
+    if (size <= thread->room) return true;
+    if (size > Thread::largest_room) return false;
+    Holding held(rooms_lock);
+    std::uint8_t* room = free_rooms;
+    if (room != nullptr) {
+        memcpy(&free_rooms, room, sizeof free_rooms);
+    } else {
+        // Of the home's 4 GiB no more than half. What bodies on all nodes have is less than half of
+        // that: a deputy gives its room back somewhat later than its body does.
+        const std::uint32_t most = process.home ? 2048 : 1024 / max_nodes;
+        if (rooms == most) return false;
+        room = static_cast<std::uint8_t*>(arena::allocate(Thread::largest_room));
+        if (room == nullptr) return false;
+        ++rooms;
+    }
+    thread->usual_buffer = thread->buffer;
+    thread->buffer = room;
+    thread->room = Thread::largest_room;
+    return true;
+}
+
+void give_back_room(Thread* thread) {
+    if (thread->room == Thread::usual_room) return;
+    Holding held(rooms_lock);
+    memcpy(thread->buffer, &free_rooms, sizeof free_rooms);
+    free_rooms = thread->buffer;
+    thread->buffer = thread->usual_buffer;
+    thread->room = Thread::usual_room;
 }
 
 void for_each_thread(void (*visit)(Thread*)) {
@@ -79,6 +115,7 @@ Thread* find_thread_by_local_tid(std::int32_t tid) {
 void after_fork() {
     arena::after_fork();
     blocks_lock = Lock{};
+    rooms_lock = Lock{};
     for (std::size_t i = 0; i < block_count; ++i) {
         Thread* thread = blocks[i];
         // Between the parent's deputies and their bodies; a number may be free or somebody else's.
@@ -95,6 +132,7 @@ void adopt(Thread* thread) {
 }
 
 void leave_thread() {
+    give_back_room(self());
     for (;;) sys::call(__NR_exit, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include "ssi/control/cpu_mask.h"
 #include "ssi/runtime/sys.h"
+#include "ssi/wire/frame.h"
 
 namespace holon::ssi {
 
@@ -78,10 +79,13 @@ struct Thread {
     std::uint64_t hidden_mask;     ///< body: what the program blocks and its kernel must not
     std::uint64_t used_elsewhere;  ///< ns of CPU time on other nodes than where it is
     ThreadState state;
-    std::uint8_t* buffer;  ///< Thread::buffer_size bytes for payloads, in the arena
+    std::uint8_t* buffer;        ///< for payloads, in the arena
+    std::size_t room;            ///< its bytes
+    std::uint8_t* usual_buffer;  ///< while that is a larger one (make_room)
 
     static constexpr std::size_t size = 128 * 1024;
-    static constexpr std::size_t buffer_size = 128 * 1024;
+    static constexpr std::size_t usual_room = 128 * 1024;  ///< of a buffer at first
+    static constexpr std::size_t largest_room = wire::max_payload;
 };
 static_assert(offsetof(Thread, stack_top) == 8 && offsetof(Thread, pending_signals) == 16,
               "entry.S knows them");
@@ -94,6 +98,11 @@ inline Thread* self() {
 
 /// A block with a stack, from the free ones or new; nullptr where memory is out. Any thread.
 Thread* new_thread();
+/// Its buffer has `size` bytes, and other contents if it had to grow. False: it cannot have them.
+/// The thread itself.
+bool make_room(Thread* thread, std::size_t size);
+/// Its buffer is the usual one again. The thread itself; when it leaves, and when it is at home.
+void give_back_room(Thread* thread);
 /// Calls visit(Thread*) for every block in use; none comes or goes meanwhile.
 void for_each_thread(void (*visit)(Thread*));
 /// The thread with that channel number, or nullptr.

@@ -79,6 +79,6 @@ struct Frame {
 };
 static_assert(sizeof(Frame) == 32);
 
-inline constexpr std::uint32_t max_payload = 1U << 20;
+inline constexpr std::uint32_t max_payload = (1U << 20) + 4096;  ///< 1 MiB and what comes before it
 
 }  // namespace holon::ssi::wire
