@@ -13,38 +13,53 @@ namespace {
 constexpr std::uint64_t window = 100'000'000;  // ns
 /// What one event costs the thread that waits for it, ns: measured between two cores of one machine
 /// (bench/ssi); a slower network makes the verdict milder than it should be, never harsher.
-/// A fault costs two threads: the one that waits, and the one that loses the page and will want it
-/// back.
-constexpr std::uint64_t fault_cost = 250'000, call_cost = 50'000;
-/// Windows in a row: a program that spreads its data has one or two bad ones (100 MB take 0.3 s).
-constexpr unsigned patience = 3;
+/// A page that wanders costs two threads: the one that waits, and the one that loses the page and
+/// will want it back. One that leaves its first owner (cold) is the program's data on its way to
+/// where it is worked on, which is done when it is there.
+constexpr std::uint64_t fault_cost = 250'000, cold_cost = 100'000, call_cost = 50'000;
+/// Windows in a row, for what wanders, and for all: a program that spreads its data does little
+/// else for a while (1 GB takes 2 s).
+constexpr unsigned patience = 3, patience_with_data = 20;
 
+struct Seen {
+    std::uint64_t requests, cold, calls;
+};
 std::uint64_t calls;
-std::uint64_t began, requests_before, calls_before;
-unsigned bad_windows;
+std::uint64_t began;
+Seen before;
+unsigned bad_windows, windows_with_data;
 
 }  // namespace
 
 void count_call() { __atomic_add_fetch(&calls, 1UL, __ATOMIC_RELAXED); }
 
-bool judge(std::uint64_t now, std::uint64_t requests) {
+bool judge(std::uint64_t now, const dsm::Counters& counters) {
     if (now - began < window) return false;
     const std::uint64_t length = now - began;
-    const std::uint64_t calls_now = __atomic_load_n(&calls, __ATOMIC_RELAXED);
+    const Seen seen{counters.requests, counters.cold_requests,
+                    __atomic_load_n(&calls, __ATOMIC_RELAXED)};
     std::uint64_t away = 0;
     for (std::uint32_t node = 1; node < process.nodes; ++node) away += process.threads_on[node];
-    const std::uint64_t lost =
-        (requests - requests_before) * fault_cost + (calls_now - calls_before) * call_cost;
-    if ((process.flags & Parameters::trace) != 0)
-        trace("window: ms, requests, calls", length / 1'000'000, requests - requests_before,
-              calls_now - calls_before);
-    const bool bad = away != 0 && began != 0 && length < 2 * window && lost * 2 > length * away;
+    const std::uint64_t cold = seen.cold - before.cold;
+    const std::uint64_t wandering = seen.requests - before.requests - cold;
+    const std::uint64_t lost = wandering * fault_cost + (seen.calls - before.calls) * call_cost;
+    if ((process.flags & Parameters::trace) != 0) {
+        trace("window: ms, requests, calls", length / 1'000'000, seen.requests - before.requests,
+              seen.calls - before.calls);
+        trace("of the requests cold", cold);
+    }
+    // In a fork child all is counted anew.
+    const bool fits = away != 0 && began != 0 && length < 2 * window &&
+                      seen.requests >= before.requests && seen.cold >= before.cold;
+    const bool bad = fits && lost * 2 > length * away;
+    const bool bad_with_data = fits && (lost + cold * cold_cost) * 2 > length * away;
     if (observe::on()) observe::judged(bad);
     began = now;
-    requests_before = requests;
-    calls_before = calls_now;
+    before = seen;
     bad_windows = bad ? bad_windows + 1 : 0;
-    return bad_windows == patience && (process.flags & Parameters::spread) == 0;
+    windows_with_data = bad_with_data ? windows_with_data + 1 : 0;
+    return (bad_windows == patience || windows_with_data == patience_with_data) &&
+           (process.flags & Parameters::spread) == 0;
 }
 
 namespace {

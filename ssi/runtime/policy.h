@@ -9,13 +9,15 @@
 
 #include "ssi/runtime/thread.h"
 
+#include "ssi/dsm/types.h"
+
 namespace holon::ssi::policy {
 
 /// A call was forwarded. Any deputy.
 void count_call();
-/// Judges when a window is over; `requests` counts what the page protocol was asked for so far.
-/// Agent's thread, under the space lock. True: the program is to be taken home.
-bool judge(std::uint64_t now, std::uint64_t requests);
+/// Judges when a window is over, by what the page protocol has counted so far. Agent's thread,
+/// under the space lock. True: the program is to be taken home.
+bool judge(std::uint64_t now, const dsm::Counters& counters);
 
 /// The body of this deputy comes home for memory that is only there; its thread stays.
 void came_for_memory(Thread* thread);
