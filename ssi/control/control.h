@@ -26,6 +26,7 @@ enum class ControlType : std::uint32_t {
     pinned = 4,        ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
     counters = 5,      ///< value = threads away from home now; no reply
     attend = 6,        ///< → attending
+    agent = 7,         ///< value = TID of the process's agent, to run before all else; no reply
                        // daemon → home runtime
     welcome =
         16,  ///< value = number of nodes, node_cpus[] filled, node = a bit for each that is up;

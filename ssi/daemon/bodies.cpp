@@ -17,6 +17,7 @@
 
 #include "plugins/os/error.h"
 #include "ssi/control/control.h"
+#include "ssi/daemon/priority.h"
 
 namespace holon::ssi::daemon {
 namespace {
@@ -187,6 +188,8 @@ std::shared_ptr<Bodies::Body> Bodies::start(const BodyRequest& request, std::uin
     if (body->pid < 0) throw Error("cannot start a body process: {}", errno_text());
     if (body->pid == 0) become_body(child);
     body->process.reset(pidfd_of(body->pid));
+    // Its first thread is the agent; those that it makes are not like it.
+    run_before_all(body->pid);
     its_start.reset();
     int failed = ESRCH;
     if (::read(body->start.get(), &failed, sizeof failed) != sizeof failed || failed != 0) {

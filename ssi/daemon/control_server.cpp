@@ -16,6 +16,7 @@
 #include "plugins/os/error.h"
 #include "ssi/daemon/messages.h"
 #include "ssi/daemon/observed.h"
+#include "ssi/daemon/priority.h"
 
 namespace holon::ssi::daemon {
 namespace {
@@ -110,6 +111,13 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
         case ControlType::counters: {
             const std::lock_guard lock(mutex_);
             client.away = request.value;
+            return true;
+        }
+        case ControlType::agent: {
+            const auto tid = static_cast<pid_t>(request.value);
+            if (!client.agent && is_thread_of(client.who.pid, tid, client.who.uid))
+                run_before_all(tid);
+            client.agent = true;
             return true;
         }
         case ControlType::attend:

@@ -25,6 +25,7 @@ struct ControlServer::Client {
     ucred who{};
     std::vector<gid_t> groups;
     bool greeted = false;
+    bool agent = false;  // it has named its agent
     std::string program;
     std::map<std::uint32_t, Token> bodies;           // by node
     std::map<std::uint32_t, std::uint64_t> started;  // threads, by node with a body process

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/agent.h"
 
+#include <linux/prctl.h>
 #include <linux/userfaultfd.h>
 
 #include "ssi/runtime/affinity.h"
@@ -141,6 +142,9 @@ const Timespec* until(std::uint64_t deadline, bool watching, Timespec& storage,
     return &storage;
 }
 
+/// The minimum hold is as long as the slack that the kernel allows itself when it ends a sleep.
+void be_punctual() { sys::call(__NR_prctl, PR_SET_TIMERSLACK, 1); }
+
 std::int16_t interest(const Link& link) {
     return static_cast<std::int16_t>((link.congested() && !process.home ? 0 : poll_in) |
                                      (link.wants_to_send() ? poll_out : 0));
@@ -161,6 +165,7 @@ void stop_with_home(bool silent) {
 [[noreturn]] void run_home(void* argument) {
     adopt(static_cast<Thread*>(argument));
     affinity::unbind_agent();
+    be_punctual();
     std::uint64_t look = 0;
     for (;;) {
         constexpr std::size_t others = 3;
@@ -233,7 +238,9 @@ bool start() {
                              sys::clone_thread | sys::clone_sysvsem,
                          reinterpret_cast<void*>(thread->stack_top), 0, 0, 0, run_home, thread);
     sys::call_with(__NR_rt_sigprocmask, 2, &before, 0, 8);
-    return !sys::failed(tid);
+    if (sys::failed(tid)) return false;
+    report_agent(tid);
+    return true;
 }
 
 void forget() {
@@ -250,6 +257,7 @@ void run_body() {
     constexpr unsigned first_questions = 4;
     unsigned questions = 0;
     std::uint64_t asked = 0;
+    be_punctual();
     for (;;) {
         Link& link = memory::link(0);
         PollFd polled[3] = {{process.userfault, poll_in, 0}, {process.control, poll_in, 0}, {}};

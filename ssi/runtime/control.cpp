@@ -143,6 +143,14 @@ void report_away() {
     send_control(process.control, message);
 }
 
+void report_agent(long tid) {
+    ControlMessage message{};
+    message.type = ControlType::agent;
+    message.value = static_cast<std::uint64_t>(tid);
+    Holding held(process.control_lock);
+    send_control(process.control, message);
+}
+
 void report_pinned(const char* reason) {
     if (process.control < 0) return;
     ControlMessage message{};

@@ -18,6 +18,8 @@ long open_channel(unsigned node, unsigned number);
 void report_pinned(const char* reason);
 /// How many threads are away now.
 void report_away();
+/// The agent has that number: the daemon has it run before all that computes.
+void report_agent(long tid);
 /// The socket on which the daemon asks; see ssi/control/control.h.
 long attend_daemon();
 
