@@ -16,11 +16,14 @@
 
 namespace holon::ssi {
 
+/// The reason of `pinned` that the daemon remembers a program by, and the one it then gives.
+inline constexpr char better_at_home[] = "better-at-home", known_better[] = "better-at-home-before";
+
 inline constexpr int max_nodes = 32;  ///< node 0 is the home of every process
 
 enum class ControlType : std::uint32_t {
     // home runtime → daemon
-    hello = 1,         ///< → welcome
+    hello = 1,         ///< node = 1: it is apart whatever that costs (--spread) → welcome
     start_body = 2,    ///< node: start a body process for this process there → body_started
     open_channel = 3,  ///< node, value = any number unique in the process → channel_opened
     pinned = 4,        ///< text = reason ("shared-file", …); no reply. Shown by `ssi ps`
@@ -30,6 +33,7 @@ enum class ControlType : std::uint32_t {
                        // daemon → home runtime
     welcome =
         16,  ///< value = number of nodes, node_cpus[] filled, node = a bit for each that is up;
+             ///< text = why the program had better stay at home, if so;
              ///< descriptor: /dev/userfaultfd opened
     body_started =
         17,  ///< node; descriptor: connected TCP socket, the page link to the body process's agent

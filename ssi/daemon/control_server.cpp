@@ -70,6 +70,7 @@ void ControlServer::accept_all(const os::Fd& listener) {
             std::thread([this, client] {
                 serve_client(*client);
                 log_end(*client);
+                judged(*client);
                 const std::lock_guard end(mutex_);
                 clients_.erase(client);
             }).detach();
@@ -97,17 +98,14 @@ void ControlServer::serve_client(Client& client) {
 bool ControlServer::answer(Client& client, const ControlMessage& request) {
     switch (request.type) {
         case ControlType::hello:
-            return welcome(client);
+            return welcome(client, request);
         case ControlType::start_body:
             return start_body(client, request);
         case ControlType::open_channel:
             return open_channel(client, request);
-        case ControlType::pinned: {
-            const std::lock_guard lock(mutex_);
-            client.pinned = text_of(request);
-            if (client.recorded) client.recorded->pinned = client.pinned;
+        case ControlType::pinned:
+            remember(client, text_of(request));
             return true;
-        }
         case ControlType::counters: {
             const std::lock_guard lock(mutex_);
             client.away = request.value;
@@ -141,7 +139,27 @@ void ControlServer::log_end(const Client& client) {
     spdlog::info("process ended: {}", end.dump());
 }
 
-bool ControlServer::welcome(Client& client) {
+void ControlServer::remember(Client& client, const std::string& reason) {
+    {
+        const std::lock_guard lock(mutex_);
+        client.pinned = reason;
+        if (client.recorded) client.recorded->pinned = reason;
+    }
+    if (reason != better_at_home || !client.file || client.apart == History::Time()) return;
+    const unsigned starts = history_.worse(*client.file, std::chrono::steady_clock::now());
+    spdlog::info("process {} ({}) is better at home; so are its next {} starts", client.who.pid,
+                 client.file->name, starts);
+}
+
+// The program has ended: one that was apart for long enough to be taken home, and was not, is one
+// whose next start may leave.
+void ControlServer::judged(const Client& client) {
+    constexpr std::chrono::seconds enough(2);
+    if (!client.file || client.apart == History::Time() || !client.pinned.empty()) return;
+    if (std::chrono::steady_clock::now() - client.apart >= enough) history_.better(*client.file);
+}
+
+bool ControlServer::welcome(Client& client, const ControlMessage& request) {
     const os::Fd userfaultfd(::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC));
     if (!userfaultfd.valid()) throw Error("/dev/userfaultfd: {}", errno_text());
     ControlMessage message{};
@@ -157,6 +175,9 @@ bool ControlServer::welcome(Client& client) {
     std::error_code error;
     client.program =
         std::filesystem::read_symlink("/proc/" + std::to_string(client.who.pid) + "/exe", error);
+    if (request.node == 0) client.file = program_of(client.who.pid, client.who.uid);
+    if (client.file && history_.stays(*client.file, std::chrono::steady_clock::now()))
+        std::memcpy(message.text, known_better, sizeof known_better);
     return reply(client.socket.get(), message, userfaultfd.get());
 }
 
@@ -171,6 +192,7 @@ bool ControlServer::start_body(Client& client, const ControlMessage& request) {
     const os::Fd link = peers_.request(request.node, {MessageType::body, encode(body)});
     client.bodies[request.node] = body.token;
     client.started[request.node] = 0;
+    if (client.apart == History::Time()) client.apart = std::chrono::steady_clock::now();
     ControlMessage message{};
     message.type = ControlType::body_started;
     message.node = request.node;

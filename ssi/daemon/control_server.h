@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ssi/control/control.h"
+#include "ssi/daemon/history.h"
 #include "ssi/daemon/members.h"
 #include "ssi/daemon/orders.h"
 #include "ssi/daemon/peers.h"
@@ -66,13 +67,16 @@ class ControlServer {
     void serve_client(Client& client);
     static void log_end(const Client& client);
     bool answer(Client& client, const ControlMessage& request);
-    bool welcome(Client& client);
+    bool welcome(Client& client, const ControlMessage& request);
     bool start_body(Client& client, const ControlMessage& request);
     bool open_channel(Client& client, const ControlMessage& request);
     bool attend(Client& client);
+    void remember(Client& client, const std::string& reason);
+    void judged(const Client& client);
     void join_session(Client& client);
     std::shared_ptr<Orders> orders_of(uid_t asking, pid_t pid);
 
+    History history_;
     const Members& members_;
     Peers& peers_;
     const Digest runtime_;

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "ssi/daemon/control_server.h"
+#include "ssi/daemon/history.h"
 #include "ssi/daemon/messages.h"
 
 namespace holon::ssi::daemon {
@@ -25,9 +27,11 @@ struct ControlServer::Client {
     ucred who{};
     std::vector<gid_t> groups;
     bool greeted = false;
-    bool agent = false;  // it has named its agent
-    std::string program;
-    std::map<std::uint32_t, Token> bodies;           // by node
+    bool agent = false;                     // it has named its agent
+    std::string program;                    // its path
+    std::optional<ProgramFile> file;        // the history knows it by this; not with --spread
+    History::Time apart{};                  // when its first body process was started
+    std::map<std::uint32_t, Token> bodies;  // by node
     std::map<std::uint32_t, std::uint64_t> started;  // threads, by node with a body process
     std::uint64_t away = 0;                          // under mutex_
     std::string pinned;                              // under mutex_

@@ -207,7 +207,7 @@ void stop_with_home(bool silent) {
         for (std::size_t i = others; i < count; ++i)
             if (process.body_on[node_of[i]] && !memory::link(node_of[i]).alive(now))
                 die("a node does not answer", node_of[i]);
-        if (policy::judge(now, memory::home().counters())) policy::take_home("better-at-home");
+        if (policy::judge(now, memory::home().counters())) policy::take_home(better_at_home);
     }
 }
 

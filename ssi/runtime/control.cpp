@@ -100,12 +100,17 @@ long connect_daemon() {
     ControlMessage hello{}, welcome{};
     hello.type = ControlType::hello;
     hello.value = static_cast<std::uint64_t>(sys::call(__NR_getpid));
+    hello.node = (process.flags & Parameters::spread) != 0 ? 1 : 0;
     const long descriptor = ask(hello, ControlType::welcome, welcome);
     if (sys::failed(descriptor)) return descriptor;
     if (welcome.value < 1 || welcome.value > max_nodes) return -sys::e_inval;
     process.nodes = static_cast<std::uint32_t>(welcome.value);
     process.nodes_up = welcome.node;
     for (std::uint32_t i = 0; i < process.nodes; ++i) process.node_cpus[i] = welcome.node_cpus[i];
+    if (welcome.text[0] != '\0') {
+        process.pinned = true;
+        report_pinned(welcome.text);
+    }
     return descriptor;
 }
 

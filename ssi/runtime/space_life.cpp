@@ -87,6 +87,10 @@ bool arm() {
     if (process.armed) return true;
     if (process.pinned) return false;
     const long device = connect_daemon();
+    if (!sys::failed(device) && process.pinned) {  // known to be better at home
+        sys::call(__NR_close, device);
+        return false;
+    }
     if (sys::failed(device) || process.nodes < 2 || memory::open(static_cast<int>(device)) != 0 ||
         !state.maps.read()) {
         process.pinned = true;
