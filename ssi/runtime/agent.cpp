@@ -95,6 +95,8 @@ void take_frames_at_home(unsigned node) {
             observe::heard(node, *frame, payload_of(frame));
         else if (!cpu_time::heard(node, *frame, payload_of(frame)))
             take_page_frame(node, *frame, now);
+        else if (observe::on())
+            observe::used(node);
     }
     if (error != 0) die("what came from another node is no frame");
 }

@@ -318,11 +318,10 @@ void begin_body(void* argument) {
     }
     // The program's alternate stack stays in state.context.stack; the kernel gets the runtime's.
     sys::UContext& context = state.context;
-    const sys::StackT programs = context.stack, mine = runtime_stack(thread);
+    const sys::StackT mine = runtime_stack(thread);
     sys::call_with(__NR_sigaltstack, &mine, 0);
     context.fpstate = state.fp_size != 0 ? reinterpret_cast<std::uint64_t>(state.fp) : 0;
     context.sigmask &= ~sigsys_bit;
-    static_cast<void>(programs);
     go_home_if_asked(thread, &context);
     leave_on_runtime_stack(thread, context, mine);
 }

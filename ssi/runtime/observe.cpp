@@ -229,6 +229,8 @@ std::uint64_t tick(std::uint64_t now, const dsm::Counters& counters) {
     return sample_every;
 }
 
+void used(std::uint32_t node) { recording_->cpu[node] = cpu_time::last_of(node); }
+
 void set(bool wanted) {
     active = wanted;
     waiting_end = 0;

@@ -39,6 +39,8 @@ void faulted(std::int32_t local_tid, std::uint64_t address, bool write);
 void resolved(dsm::Page page, unsigned count);
 /// Home, agent's thread, under the space lock: a node has reported a fault.
 void heard(std::uint32_t node, const wire::Frame& frame, const void* payload);
+/// The same: a node has told what CPU time it has used.
+void used(std::uint32_t node);
 /// Home, agent's thread, under the space lock: another node has to give pages up.
 void taken(std::uint32_t node, dsm::Page page, unsigned count);
 

@@ -121,7 +121,9 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
     Holding change(state.change);
     if ((prot & sys::prot_write) != 0) {
         // A file's page that may now be written is the engine's to move.
-        for (Range file; (file = state.files.first_in(address, address + size)).begin < file.end;) {
+        for (;;) {
+            const Range file = state.files.first_in(address, address + size);
+            if (file.begin >= file.end) break;
             if (!state.maps.read()) die("/proc/self/maps cannot be read");
             Mapping mapping;
             while (state.maps.next(mapping)) {
