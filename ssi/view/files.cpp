@@ -2,6 +2,7 @@
 #include "ssi/view/files.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
