@@ -80,6 +80,8 @@ check "a rule for a user holds within seconds" within 30 refused
 lacks "and for him alone" 'error' "$(alice sbatch --test-only --vm-cluster=2 -N2 --mem=500 --wrap true 2>&1)"
 shows "a virtual SMP is refused where the site does not offer it" 'vm-smp: not offered here' \
     "$(alice sbatch --vm-smp --wrap true 2>&1)"
+on ctl sed -i 's/^  allow_smp: .*/  allow_smp: true/' /etc/holon/holon.yaml
+check "and accepted within seconds where it does" within 30 alice sbatch --test-only --vm-smp -n 2 --wrap true
 on ctl mv /etc/holon/holon.yaml.before /etc/holon/holon.yaml
 
 bob scancel -u bob
