@@ -4,8 +4,9 @@
 // outcomes that x86-64 (TSO) forbids. An ordinary program with pthreads: it is right on any
 // machine, and runs unmodified where memory is kept coherent by software.
 //
-//   litmus NAME ROUNDS [same-page]     prints how often each outcome was seen and what share of the
-//                                      rounds overlapped; exit status 1 if a forbidden one was
+//   litmus NAME ROUNDS [same-page] [overlap=N]
+//       ROUNDS or a few more, and on, to 20 times as many, until N of them have overlapped. Prints
+//       how often each outcome was seen; exit status 1 if a forbidden one was
 //   litmus --list
 //
 // Where a page takes 100 µs to come from elsewhere, rounds on common pages would not overlap at
@@ -218,8 +219,9 @@ constexpr Test tests[] = {
 const Test* test;
 bool same_page;
 unsigned char* memory;  ///< the variables: two pages for each round of a batch
-int batches;
 long rounds_wanted;
+std::uint64_t overlap_wanted;
+bool enough;                            ///< written between the barriers
 std::int64_t batch_begin, slot = 2000;  ///< ns; written between the barriers
 std::int64_t margin = 20'000;           ///< ns from the first thread's barrier to the first round
 Seen* seen_by[max_threads];
@@ -258,13 +260,7 @@ Word* y_of(int round) {
 
 /// The first batches are short: from them is learnt how long a round takes here.
 constexpr int learning = 12, short_batch = 16;
-int rounds_of(int batch) {
-    const long before =
-        batch < learning ? batch * long{short_batch}
-                         : learning * long{short_batch} + (batch - learning) * long{batch_rounds};
-    return int(
-        std::clamp<long>(rounds_wanted - before, 0, batch < learning ? short_batch : batch_rounds));
-}
+int rounds_of(int batch) { return batch < learning ? short_batch : batch_rounds; }
 
 void run_batch(int thread, int batch) {
     Seen* mine = seen_by[thread];
@@ -314,22 +310,25 @@ void evaluate(int batch) {
         ++counts[test->outcome(round)];
         ++rounds_done;
     }
+    const auto wanted = std::uint64_t(rounds_wanted);
+    enough = rounds_done >= wanted && (overlapped >= overlap_wanted || rounds_done >= 20 * wanted);
     // The next batch: rounds as short as leaves few of them late, but not so long that waiting is
     // all that is done where threads are late because they have to share a core.
     const std::uint64_t late_now = late - late_before;
     const bool too_short = late_now * 5 > std::uint64_t(rounds_of(batch) * test->threads);
     std::sort(longest, longest + rounds_of(batch));
-    const std::int64_t enough = longest[rounds_of(batch) * 9 / 10] * 3 + 300;
+    const std::int64_t plenty = longest[rounds_of(batch) * 9 / 10] * 3 + 300;
     slot = std::clamp<std::int64_t>(too_short ? slot * 3 / 2 : slot * 15 / 16, 500,
-                                    std::clamp<std::int64_t>(enough, 500, 5'000'000));
+                                    std::clamp<std::int64_t>(plenty, 500, 5'000'000));
 }
 
 void* thread_main(void* argument) {
     const int thread = int(reinterpret_cast<std::intptr_t>(argument));
     Word turn = 0;
-    for (int batch = 0; batch < batches; ++batch) {
+    for (int batch = 0;; ++batch) {
         if (thread == 0) batch_begin = now() + margin;
         barrier.wait(turn);
+        if (enough) break;
         run_batch(thread, batch);
         barrier.wait(turn);
         if (thread == 0) evaluate(batch);
@@ -351,7 +350,7 @@ int report() {
         std::printf(" %10" PRIu64 "%s\n", counts[outcome], forbidden ? " forbidden" : "");
         if (forbidden) bad += counts[outcome];
     }
-    std::printf("overlapped %.1f %%, late %.1f %%\n",
+    std::printf("overlapped %" PRIu64 " (%.1f %%), late %.1f %%\n", overlapped,
                 100.0 * double(overlapped) / double(rounds_done),
                 100.0 * double(late) / double(rounds_done * std::uint64_t(test->threads)));
     std::printf("%s: %s\n", test->name, bad == 0 ? "ok" : "FORBIDDEN OUTCOMES SEEN");
@@ -359,7 +358,7 @@ int report() {
 }
 
 int usage() {
-    std::fprintf(stderr, "usage: litmus NAME ROUNDS [same-page] | litmus --list\n");
+    std::fprintf(stderr, "usage: litmus NAME ROUNDS [same-page] [overlap=N] | litmus --list\n");
     return 2;
 }
 
@@ -370,15 +369,18 @@ int main(int argc, char** argv) {
         for (const Test& each : tests) std::printf("%s\n", each.name);
         return 0;
     }
-    if (argc < 3 || argc > 4) return usage();
+    if (argc < 3 || argc > 5) return usage();
     for (const Test& each : tests)
         if (std::strcmp(each.name, argv[1]) == 0) test = &each;
     const long rounds = std::strtol(argv[2], nullptr, 10);
     if (test == nullptr || rounds < 1 || rounds > 1'000'000'000) return usage();
-    if (argc == 4 && std::strcmp(argv[3], "same-page") != 0) return usage();
-    same_page = argc == 4;
+    for (int i = 3; i < argc; ++i) {
+        if (std::strcmp(argv[i], "same-page") == 0)
+            same_page = true;
+        else if (std::sscanf(argv[i], "overlap=%" SCNu64, &overlap_wanted) != 1)
+            return usage();
+    }
     rounds_wanted = rounds;
-    while (rounds_of(batches) > 0) ++batches;
 
     const std::size_t bytes = std::size_t(batch_rounds) * 2 * page;
     memory = static_cast<unsigned char*>(
