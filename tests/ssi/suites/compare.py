@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,12 +20,26 @@ class Outcome:
     def __init__(self, status, text, seconds):
         self.status, self.text, self.seconds = status, text, seconds
 
+    def last_line(self):
+        return (self.text.strip().splitlines() or [""])[-1][:120]
+
     def describe(self):
         if self.status is None:
             return f"not done after {self.seconds:.0f} s"
         if self.status < 0:
             return f"killed by {signal.Signals(-self.status).name}"
         return f"exit status {self.status}"
+
+
+def end_session(leader):
+    """Ends what is left of a session: a test's children have process groups of their own."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+            if int(fields[3]) == leader:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+        except (OSError, IndexError):
+            continue
 
 
 def outcome(command, environment, limit):
@@ -43,10 +56,7 @@ def outcome(command, environment, limit):
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
             status = None
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        end_session(process.pid)
         process.wait()
         output.seek(0)
         text = output.read(1 << 20).decode(errors="replace")
@@ -101,30 +111,16 @@ class Cluster:
             time.sleep(0.2)
 
 
-def natively(tests, limit, workers):
-    """name → Outcome for {name: (command, environment)}."""
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = {name: pool.submit(outcome, command, environment, limit)
-                for name, (command, environment) in tests.items()}
-        return {name: job.result() for name, job in jobs.items()}
+def each(names, workers, seconds, one):
+    """name → one(name), begun within so many seconds; those of NAMES that no time was left for are not in it."""
+    begin = time.monotonic()
 
-
-def apart(cluster, tests, limit, workers, tell):
-    """The same under `ssi run --spread`; TELL hears of each as it ends."""
-    lock = threading.Lock()
-
-    def one(name):
-        command, environment = tests[name]
-        result = outcome(cluster.command(command), environment, limit)
-        with lock:
-            tell(name, result)
-        return result
+    def timely(name):
+        return one(name) if time.monotonic() - begin < seconds else None
 
     with ThreadPoolExecutor(workers) as pool:
-        jobs = {name: pool.submit(one, name) for name in tests}
-        results = {name: job.result() for name, job in jobs.items()}
-    cluster.settled()
-    return results
+        results = dict(zip(names, pool.map(timely, names)))
+    return {name: result for name, result in results.items() if result is not None}
 
 
 def where(records):

@@ -3,15 +3,22 @@
 """glibc's thread tests and libgomp's tests, from Debian's source packages and unmodified, natively and with their
 threads forced onto two nodes.
 
-A test counts that makes a thread and passes natively. It passes apart when it ends in the same way, its process was
-never pinned, and threads of it ran on the other node. The run passes when at least --share percent do and every one
-that does not is in known.txt, with its reason."""
+A test counts that passes natively and really made a thread away from home, or failed to. It passes apart when it ends
+in the same way, its process was never pinned, and threads of it ran on the other node; those that make no thread have
+a column of their own. The run passes when at least --share percent do and every one that does not is in known.txt,
+with its reason.
+
+With --state FILE each piece of the work is added to FILE, and what is there is not done again: the whole may be run in
+pieces of --seconds, which end with status 75 as long as there is more to do. All pieces are of one build of the
+engine."""
 import argparse
+import hashlib
 import json
 import os
 import platform
 import re
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +29,7 @@ from gomp import Gomp
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
+MORE_TO_DO = 75
 
 
 def cache_folder():
@@ -31,6 +39,15 @@ def cache_folder():
     if os.geteuid() == 0:
         return Path("/var/cache/holon/suites")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holon" / "suites"
+
+
+def engine():
+    """Which build of the engine runs: a digest of its programs."""
+    build = Path(os.environ.get("HOLON_BUILD", TOP / "build/release"))
+    digest = hashlib.sha256()
+    for name in ("daemon/ssid", "cli/ssi", "runtime/ssi-runtime"):
+        digest.update((build / "ssi" / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def known_failures():
@@ -58,73 +75,115 @@ def build(suite, chosen):
             [f"{suite.name}/{name}" for name in found if not calls.get(name)])
 
 
-class Verdict:
-    """All that is known of one test."""
+class State:
+    """What has been done: one line of JSON a test, after a first one that says with which engine. In memory where no
+    file is wanted."""
 
-    def __init__(self, name, here, there, records):
-        self.name, self.here, self.there = name, here, there
-        self.threads, self.cpu, self.pinned = compare.where(records)
-        self.has_threads = bool(records)
-        self.natively = here.status == 0
-        self.reason = self.why()
+    def __init__(self, path):
+        self.path, self.entries = path, {}
+        first = {"engine": engine(), "kernel": platform.release(), "begun": time.strftime("%Y-%m-%d %H:%M:%S")}
+        if path and path.exists():
+            head, *lines = path.read_text().splitlines()
+            if json.loads(head)["engine"] != first["engine"]:
+                raise RuntimeError(f"{path} is of another build of the engine: give another file")
+            self.entries = {entry["name"]: entry for entry in map(json.loads, lines)}
+        elif path:
+            path.write_text(json.dumps(first) + "\n")
 
-    def why(self):
-        if self.there is None:
-            return ""
-        if self.there.status != 0:
-            return self.there.describe()
-        if self.pinned:
-            return f"pinned: {self.pinned}"
-        if self.has_threads and self.threads == 0:
-            return "no thread left home"
-        return ""
-
-    def kind(self):
-        if self.here.status == compare.SKIPPED:
-            return "not for this machine"
-        if not self.natively:
-            return "fails natively"
-        if self.there.status == 0 and not self.has_threads:
-            return "no threads"
-        return "fails apart" if self.reason else "passes apart"
+    def add(self, entries):
+        self.entries.update((entry["name"], entry) for entry in entries)
+        if self.path:
+            with self.path.open("a") as file:
+                file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
-def report(verdicts, missing, known, share, where):
+def kind_of(entry):
+    """(kind, reason) of a test by how it ended and where its threads were."""
+    here, there = entry["here"], entry["there"]
+    if here["status"] == compare.SKIPPED:
+        return "not for this machine", ""
+    if here["status"] != 0:
+        return "fails natively", here["how"]
+    if there["status"] == 0 and not entry["processes"]:
+        return "no threads", ""
+    if there["status"] != 0:
+        return "fails apart", there["how"]
+    if entry["pinned"]:
+        return "fails apart", f"pinned: {entry['pinned']}"
+    if entry["threads_away"] == 0:
+        return "fails apart", "no thread left home"
+    return "passes apart", ""
+
+
+def run(tests, arguments):
+    """Runs tests until the time is up; their entries."""
+    with compare.Cluster(TOP / "scripts/ssi-cluster", os.environ.get("HOLON_SSI_CLUSTER", "suites")) as cluster:
+        def both(name):
+            command, environment = tests[name]
+            here = compare.outcome(command, environment, arguments.limit)
+            there = None
+            if here.status == 0:
+                there = compare.outcome(cluster.command(command), environment, arguments.limit)
+                if there.status != 0:
+                    print(f"# {name}: {there.describe()} ({there.last_line()})", flush=True)
+            return here, there
+
+        results = compare.each(tests, arguments.jobs, arguments.seconds, both)
+        cluster.settled()
+        ends = cluster.ends()
+
+    def described(outcome):
+        return outcome and {"status": outcome.status, "how": outcome.describe(), "last": outcome.last_line(),
+                            "seconds": round(outcome.seconds, 2)}
+
+    entries = []
+    for name, (here, there) in results.items():
+        records = ends.get(compare.real_path(tests[name][0]), [])
+        threads, cpu, pinned = compare.where(records)
+        entries.append({"name": name, "here": described(here), "there": described(there), "processes": len(records),
+                        "threads_away": threads, "cpu_away": round(cpu, 6), "pinned": pinned})
+    return entries
+
+
+def report(entries, missing, arguments):
     """Prints what must be said, writes what a machine reads; the exit status."""
+    known = known_failures()
     kinds = {}
-    for verdict in verdicts:
-        kinds.setdefault(verdict.kind(), []).append(verdict)
+    for entry in entries:
+        entry["kind"], entry["reason"] = kind_of(entry)
+        kinds.setdefault(entry["kind"], []).append(entry)
     good, bad = kinds.get("passes apart", []), kinds.get("fails apart", [])
-    unknown = [v for v in bad if v.name not in known]
-    for verdict in bad:
-        last = (verdict.there.text.strip().splitlines() or [""])[-1][:120]
-        note = known.get(verdict.name, "NOT KNOWN")
-        print(f"{verdict.name}: {verdict.reason} ({note}) {last}")
-    for verdict in good:
-        if verdict.name in known:
-            print(f"# {verdict.name} passes, and is in known.txt")
+    unknown = [entry["name"] for entry in bad if entry["name"] not in known]
+    for entry in bad:
+        print(f"{entry['name']}: {entry['reason']} ({known.get(entry['name'], 'NOT KNOWN')}) {entry['there']['last']}")
+    for entry in good:
+        if entry["name"] in known:
+            print(f"# {entry['name']} passes, and is in known.txt")
+    for suite in sorted({name.split("/")[0] for name in [*(e["name"] for e in entries), *missing]}):
+        def of(kind, suite=suite):
+            return [e for e in kinds.get(kind, []) if e["name"].startswith(suite + "/")]
+        passed, counted = len(of("passes apart")), len(of("passes apart")) + len(of("fails apart"))
+        print(f"# {suite}: {passed} of {counted} that pass natively and have threads pass with them apart "
+              f"({100 * passed / max(counted, 1):.2f} %); {sum(e['threads_away'] for e in of('passes apart'))} threads "
+              f"and {sum(e['cpu_away'] for e in of('passes apart')):.1f} s of CPU time away from home. Besides: "
+              f"{len(of('no threads'))} make no thread, {len(of('fails natively'))} fail natively, "
+              f"{len(of('not for this machine'))} are not for this machine, "
+              f"{sum(n.startswith(suite + '/') for n in missing)} need what only their own build makes")
     counted = len(good) + len(bad)
     percent = 100 * len(good) / counted if counted else 0
-    for suite in sorted({name.split("/")[0] for name in [*(v.name for v in verdicts), *missing]}):
-        def of(kind, suite=suite):
-            return sum(v.name.startswith(suite + "/") for v in kinds.get(kind, []))
-        print(f"# {suite}: {of('passes apart') + of('fails apart')} with threads pass natively, {of('passes apart')} of "
-              f"them apart; {of('no threads')} make no thread, {of('fails natively')} fail natively, "
-              f"{of('not for this machine')} are not for this machine, "
-              f"{sum(n.startswith(suite + '/') for n in missing)} need what only their own build makes")
-    print(f"# together: {len(good)} of {counted}, {percent:.2f} %; {sum(v.threads for v in good)} threads and "
-          f"{sum(v.cpu for v in good):.1f} s of CPU time away from home; kernel {platform.release()}")
-    if where:
-        where.write_text(json.dumps({
-            "kernel": platform.release(), "passed": len(good), "counted": counted, "percent": round(percent, 2),
-            "not_built": missing,
-            "tests": [{"name": v.name, "kind": v.kind(), "reason": v.reason, "threads_away": v.threads,
-                       "cpu_away": round(v.cpu, 6), "pinned": v.pinned, "seconds_natively": round(v.here.seconds, 2),
-                       "seconds_apart": round(v.there.seconds, 2) if v.there else None} for v in verdicts]},
-            indent=1) + "\n")
+    passes = not unknown and counted and percent >= arguments.share
+    print(f"# together: {len(good)} of {counted}, {percent:.2f} %; {sum(e['threads_away'] for e in good)} threads and "
+          f"{sum(e['cpu_away'] for e in good):.1f} s of CPU time away from home; engine {engine()}, kernel "
+          f"{platform.release()}")
     if unknown:
-        print(f"# {len(unknown)} fail that known.txt does not name")
-    return 1 if unknown or percent < share or not counted else 0
+        print(f"# {len(unknown)} fail that known.txt does not name: {' '.join(unknown)}")
+    print(f"{'ok' if passes else 'not ok'} - {arguments.share:g} % or more pass with their threads on two nodes, and "
+          "what does not is known")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({
+            "kernel": platform.release(), "engine": engine(), "passed": len(good), "counted": counted,
+            "percent": round(percent, 2), "not_built": missing, "tests": entries}, indent=1) + "\n")
+    return 0 if passes else 1
 
 
 def main():
@@ -133,7 +192,9 @@ def main():
     parse.add_argument("--list", metavar="FILE", type=Path, help="only those named in FILE")
     parse.add_argument("--share", type=float, default=98, help="percent that must pass (98)")
     parse.add_argument("--limit", type=float, default=600, help="seconds for one test (600)")
+    parse.add_argument("--seconds", type=float, default=float("inf"), help="begin no test later than that")
     parse.add_argument("--jobs", type=int, default=3, help="tests at once (3)")
+    parse.add_argument("--state", metavar="FILE", type=Path, help="what has been done, to go on from")
     parse.add_argument("--json", metavar="FILE", type=Path, help="where to write the result of each test")
     parse.add_argument("--build-only", action="store_true", help="fetch and compile, run nothing")
     arguments = parse.parse_args()
@@ -151,15 +212,15 @@ def main():
     if arguments.build_only:
         print(f"{len(tests)} tests compiled; not: {' '.join(missing)}")
         return 0
-    here = compare.natively(tests, arguments.limit, arguments.jobs)
-    again = {name: tests[name] for name, result in here.items() if result.status == 0}
-    with compare.Cluster(TOP / "scripts/ssi-cluster", os.environ.get("HOLON_SSI_CLUSTER", "suites")) as cluster:
-        there = compare.apart(cluster, again, arguments.limit, arguments.jobs, lambda name, result: (
-            None if result.status == 0 else print(f"# {name}: {result.describe()}", flush=True)))
-        ends = cluster.ends()
-    verdicts = [Verdict(name, here[name], there.get(name), ends.get(compare.real_path(tests[name][0]), []))
-                for name in tests]
-    return report(verdicts, missing, known_failures(), arguments.share, arguments.json)
+    state = State(arguments.state)
+    todo = {name: call for name, call in tests.items() if name not in state.entries}
+    if todo:
+        state.add(run(todo, arguments))
+    left = sum(name not in state.entries for name in tests)
+    if left:
+        print(f"# {len(tests) - left} of {len(tests)} tests are done")
+        return MORE_TO_DO
+    return report([state.entries[name] for name in tests], missing, arguments)
 
 
 if __name__ == "__main__":
