@@ -50,6 +50,38 @@ namespace {
 Lock lock;
 std::uint64_t next = layout::arena;
 void* free_pages;
+
+/// While it lives, the process may have more memory than the program has allowed itself: what the
+/// engine needs for it grows with what the program has, and a program may have used all of that.
+/// Under the lock.
+class AboveLimits {
+  public:
+    AboveLimits() {
+        for (int i = 0; i < 2; ++i) {
+            sys::call_with(__NR_prlimit64, 0, which[i], 0, &programs_[i]);
+            const Limit most{programs_[i].hard, programs_[i].hard};
+            sys::call_with(__NR_prlimit64, 0, which[i], &most, 0);
+        }
+    }
+    ~AboveLimits() {
+        for (int i = 0; i < 2; ++i) {
+            Limit present{};
+            sys::call_with(__NR_prlimit64, 0, which[i], &programs_[i], &present);
+            // Another thread of the program's has set it meanwhile.
+            if (present.soft != programs_[i].hard)
+                sys::call_with(__NR_prlimit64, 0, which[i], &present, 0);
+        }
+    }
+    AboveLimits(const AboveLimits&) = delete;
+    AboveLimits& operator=(const AboveLimits&) = delete;
+
+  private:
+    struct Limit {
+        std::uint64_t soft, hard;
+    };
+    static constexpr long which[2] = {9, 2};  // RLIMIT_AS, RLIMIT_DATA
+    Limit programs_[2];
+};
 }  // namespace
 
 void* allocate(std::size_t size, std::size_t alignment) {
@@ -57,8 +89,15 @@ void* allocate(std::size_t size, std::size_t alignment) {
     Holding held(lock);
     const std::uint64_t at = (next + alignment - 1) & ~(alignment - 1);
     if (at + size > layout::range_end) return nullptr;
-    const long got = sys::call_with(__NR_mmap, at, size, sys::prot_read | sys::prot_write,
-                                    sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
+    const auto map = [&] {
+        return sys::call_with(__NR_mmap, at, size, sys::prot_read | sys::prot_write,
+                              sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
+    };
+    long got = map();
+    if (got == -sys::e_nomem) {
+        const AboveLimits above;
+        got = map();
+    }
     if (sys::failed(got)) return nullptr;
     next = at + size;
     return reinterpret_cast<void*>(at);

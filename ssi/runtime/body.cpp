@@ -323,6 +323,9 @@ void begin_body(void* argument) {
     context.fpstate = state.fp_size != 0 ? reinterpret_cast<std::uint64_t>(state.fp) : 0;
     context.sigmask &= ~sigsys_bit;
     go_home_if_asked(thread, &context);
+    // Signals that came when it had no number here to be interrupted by.
+    if (unseen_signals(thread))
+        sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
     leave_on_runtime_stack(thread, context, mine);
 }
 
@@ -354,6 +357,7 @@ long start_body_thread(int channel, std::uint32_t number) {
     thread->node = process.node;
     thread->recalled = sent_home_early(number) ? 1 : 0;
     affinity::recall_binding(thread);
+    take_early_signals(thread);
     const long tid =
         ssi_clone_thread(sys::clone_vm | sys::clone_fs | sys::clone_files | sys::clone_sighand |
                              sys::clone_thread | sys::clone_sysvsem,

@@ -31,6 +31,8 @@ void catch_sigsys() {
 }
 
 void thread_exit(Thread* thread, long status) {
+    // A process of its own, that shares the memory: its end is the kernel's affair.
+    if (thread->number == ~0U) sys::call(__NR_exit, status);
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
     // The agent would keep the process alive that has lost its last thread.
     if (unplace_thread(thread)) sys::call(__NR_exit_group, status);

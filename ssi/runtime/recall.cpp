@@ -21,7 +21,8 @@ constexpr long arch_set_fs = 0x1002, arch_get_fs = 0x1003;
 
 Sequence homecomings;
 
-/// Numbers of threads whose order to go home came before they did. Agent's thread only.
+/// Numbers of threads whose order to go home came before they did, or after they had gone: the
+/// oldest are forgotten. Agent's thread only.
 std::uint32_t early[64];
 std::size_t early_count;
 
@@ -135,17 +136,15 @@ void send_home(std::uint32_t number) {
     if (Thread* thread = find_thread(number)) {
         __atomic_store_n(&thread->recalled, 1U, __ATOMIC_RELEASE);
         sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
-    } else if (early_count < sizeof early / sizeof *early) {
-        early[early_count++] = number;
+    } else {
+        early[early_count++ % (sizeof early / sizeof *early)] = number;
     }
 }
 
 bool sent_home_early(std::uint32_t number) {
-    for (std::size_t i = 0; i < early_count; ++i)
-        if (early[i] == number) {
-            early[i] = early[--early_count];
-            return true;
-        }
+    // The first thread of a process has number 0, and no body that it could come before.
+    for (const std::uint32_t each : early)
+        if (each == number) return number != 0;
     return false;
 }
 

@@ -28,6 +28,16 @@ Lock action_lock;
 /// deputy must know what to pass on.
 sys::SigAction program_actions[65];
 
+/// Signals that came for threads that are not here: not yet, or no more. The oldest are forgotten.
+/// Agent's thread only.
+constexpr std::size_t early_signals = 256;
+struct Early {
+    std::uint32_t number;
+    PendingSignal signal;
+};
+Early early[early_signals];
+std::size_t early_count;
+
 std::uint64_t bit(int signo) { return 1UL << (signo - 1); }
 std::uint64_t master() { return reinterpret_cast<std::uint64_t>(&ssi_home_signal); }
 
@@ -143,22 +153,36 @@ void pass_signals(Thread* thread) {
 }
 
 void return_signals(Thread* thread, std::uint32_t taken, bool ended) {
-    constexpr int si_user = 0, si_kernel = 0x80, si_timer = -2;
+    constexpr int si_tkill = -6, si_queue = -1;
     for (; taken != thread->signals_put; ++taken) {
         sys::SigInfo& info = thread->signals[taken % ring].info;
-        if (!ended)
+        if (!ended) {
             sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, info.signo, &info);
-        else if (info.code == si_user || info.code == si_kernel || info.code == si_timer)
+        } else if (info.code != si_tkill) {
+            // A code of the kernel's own may be given by the process's first thread only
+            // (do_rt_sigqueueinfo compares with the caller's TID, Linux 6.1). All else stays.
+            if (info.code >= 0) info.code = si_queue;
             sys::call_with(__NR_rt_sigqueueinfo, process.pid, info.signo, &info);
+        }
     }
     thread->signals_taken = thread->signals_seen = thread->signals_put;
 }
 
 void receive_signal(std::uint32_t number, const PendingSignal& signal) {
     Thread* thread = find_thread(number);
-    if (!thread) return;
+    if (!thread) {
+        early[early_count++ % early_signals] = {number, signal};
+        return;
+    }
     if (!put(thread, signal)) return;  // as a kernel whose queue is full (RLIMIT_SIGPENDING)
     sys::call_with(__NR_tgkill, sys::call(__NR_getpid), thread->local_tid, sys::sig_sys);
+}
+
+void take_early_signals(Thread* thread) {
+    const std::size_t first = early_count > early_signals ? early_count - early_signals : 0;
+    for (std::size_t i = first; i < early_count; ++i)
+        if (early[i % early_signals].number == thread->number)
+            put(thread, early[i % early_signals].signal);
 }
 
 bool deliver_signals(Thread* thread, sys::UContext* context) {

@@ -32,6 +32,9 @@ void pass_signals(Thread* thread);
 
 /// Body's node: a signal has come for that thread. The agent's thread only.
 void receive_signal(std::uint32_t number, const PendingSignal& signal);
+/// Body's node: what came for the thread before it did, on the other connection. The agent's thread
+/// only, before the body begins.
+void take_early_signals(Thread* thread);
 /// Body: turns `context` into the entry of the handlers of all signals that may be delivered now.
 /// False: there is none.
 bool deliver_signals(Thread* thread, sys::UContext* context);
@@ -45,7 +48,8 @@ bool take_kept_signal(Thread* thread, std::uint64_t set, sys::SigInfo& info);
 /// Body: those of the set are delivered whatever the mask.
 void force_kept_signals(Thread* thread, std::uint64_t set);
 /// Deputy: the body has come home or ended, having taken signals up to number `taken`. Those that
-/// it never saw come again to this thread; of a thread that ended, those that were for the process.
+/// it never saw come again to this thread; of a thread that ended, to the process, but for those
+/// that tgkill(2) sent to the thread. What the kernel sent says then that it was queued (SI_QUEUE).
 void return_signals(Thread* thread, std::uint32_t taken, bool ended);
 
 }  // namespace holon::ssi

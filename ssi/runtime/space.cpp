@@ -135,7 +135,8 @@ long protect(std::uint64_t address, std::uint64_t length, long prot, long key) {
                     continue;
                 }
                 if (const long error = make_anonymous(mapping); sys::failed(error)) return error;
-                adopt_anonymous(mapping.begin, mapping.end, mapping.prot);
+                if (mapping.begin < mapping.end)
+                    adopt_anonymous(mapping.begin, mapping.end, mapping.prot);
             }
             state.files.remove(file.begin, file.end);
         }

@@ -40,28 +40,41 @@ long wait_for_answers() {
 
 constexpr long mremap_maymove = 1, mremap_fixed = 2;
 
-long make_anonymous(const Mapping& mapping) {
+long make_anonymous(Mapping& mapping) {
     const std::uint64_t size = mapping.end - mapping.begin;
     const long copy = sys::call_with(__NR_mmap, 0, size, sys::prot_read | sys::prot_write,
                                      sys::map_private | sys::map_anonymous, -1, 0);
     if (sys::failed(copy)) return copy;
-    // Past the file's end there is nothing to read; those pages stay zero.
-    for (std::uint64_t done = 0; done < size; done += 4096) {
-        if ((mapping.prot & sys::prot_read) != 0) {
-            const std::uint64_t left = size - done;
-            if (copy_in(reinterpret_cast<void*>(copy + static_cast<long>(done)),
-                        mapping.begin + done, left) == 0)
-                break;
-            if (copy_in(reinterpret_cast<void*>(copy + static_cast<long>(done)),
-                        mapping.begin + done, 4096) != 0)
-                break;
-        } else {
-            break;
+    const bool readable = (mapping.prot & sys::prot_read) != 0;
+    if (!readable)
+        if (const long error = sys::call_with(__NR_mprotect, mapping.begin, size, sys::prot_read);
+            error != 0) {
+            sys::call_with(__NR_munmap, copy, size);
+            return error;
         }
+    // Past the file's end there is nothing to read.
+    std::uint64_t done = 0;
+    const auto read = [&](std::uint64_t count) {
+        return copy_in(reinterpret_cast<void*>(copy + static_cast<long>(done)),
+                       mapping.begin + done, count) == 0;
+    };
+    if (read(size)) done = size;
+    while (done < size && read(4096)) done += 4096;
+    const std::uint64_t beyond = size - done;
+    if (!readable && beyond != 0)
+        sys::call_with(__NR_mprotect, mapping.begin + done, beyond, mapping.prot);
+    if (beyond != 0) {
+        sys::call_with(__NR_munmap, copy + static_cast<long>(done), beyond);
+        Mapping rest = mapping;
+        rest.begin += done;
+        rest.offset += done;
+        keep_at_home(rest);
+        mapping.end = rest.begin;
     }
+    if (done == 0) return 0;
     if (mapping.prot != (sys::prot_read | sys::prot_write))
-        sys::call_with(__NR_mprotect, copy, size, mapping.prot);
-    return sys::call_with(__NR_mremap, copy, size, size, mremap_maymove | mremap_fixed,
+        sys::call_with(__NR_mprotect, copy, done, mapping.prot);
+    return sys::call_with(__NR_mremap, copy, done, done, mremap_maymove | mremap_fixed,
                           mapping.begin);
 }
 
@@ -103,11 +116,15 @@ bool announce_file(const Mapping& mapping) {
 
 }  // namespace
 
-void serve_file_from_home(const Mapping& mapping) {
+void serve_file_from_home(Mapping mapping) {
+    {
+        Holding holding(memory::lock());
+        state.files.remove(mapping.begin, mapping.end);
+    }
     if (const long error = make_anonymous(mapping); sys::failed(error))
         die("a file's mapping cannot be copied", error);
+    if (mapping.begin == mapping.end) return;
     Holding holding(memory::lock());
-    state.files.remove(mapping.begin, mapping.end);
     if (const long error = memory::watch(mapping.begin, mapping.end); error != 0)
         die("a file's copy cannot be watched", error);
     announce_anonymous(mapping.begin, mapping.end, mapping.prot);
@@ -128,7 +145,7 @@ void adopt_file(std::uint64_t begin, std::uint64_t end, int prot) {
         if ((prot & sys::prot_write) != 0) {
             if (const long error = make_anonymous(mapping); sys::failed(error))
                 die("a file's mapping cannot be copied", error);
-            adopt_anonymous(mapping.begin, mapping.end, prot);
+            if (mapping.begin < mapping.end) adopt_anonymous(mapping.begin, mapping.end, prot);
             continue;
         }
         state.files.add(mapping.begin, mapping.end);

@@ -3,7 +3,8 @@
 // Memory shared with other processes, or with this one under another address: shared anonymous
 // memory, System V segments, files mapped to be written. What is in it changes without the engine,
 // so it is not the engine's to copy: it stays at home, the nodes have a hole there, and a body that
-// touches it goes home, where its instruction finds what every other process finds.
+// touches it goes home, where its instruction finds what every other process finds. So does one
+// that touches a private mapping beyond the end of its file.
 #include "ssi/runtime/space_state.h"
 
 namespace holon::ssi::space {
@@ -65,6 +66,7 @@ void adopt_shared(std::uint64_t begin, std::uint64_t end) {
         }
         if (mapping.end > end) mapping.end = end;
         // One call made it, so it is one mapping.
+        if (!mapping.shared) return keep_at_home(mapping);
         if (home_only(mapping)) return keep_file_at_home(mapping);
         return adopt_file(mapping.begin, mapping.end, mapping.prot);
     }

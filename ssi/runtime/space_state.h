@@ -37,8 +37,10 @@ void tell(wire::Type type, std::uint64_t address, std::uint64_t length, const vo
 long wait_for_answers();
 
 /// Everything the program can reach there becomes anonymous memory with the same contents and
-/// protection. The file's name is lost from /proc/PID/maps; the memory can be watched.
-long make_anonymous(const Mapping& mapping);
+/// protection. The file's name is lost from /proc/PID/maps; the memory can be watched. Pages beyond
+/// the end of the file stay what they are, a bus error for who touches them, and are only at home:
+/// mapping.end is then where they begin. Under the change lock, or with one thread.
+long make_anonymous(Mapping& mapping);
 /// A new anonymous mapping comes under the engine and is told to all. Under the change lock.
 void adopt_anonymous(std::uint64_t begin, std::uint64_t end, int prot);
 void announce_anonymous(std::uint64_t begin, std::uint64_t end, int prot);
@@ -53,7 +55,7 @@ void adopt_shared(std::uint64_t begin, std::uint64_t end);
 /// A private file mapping was made: writable ones become anonymous memory. Under the change lock.
 void adopt_file(std::uint64_t begin, std::uint64_t end, int prot);
 /// A mapping of a file that some node cannot map itself: the home's copy is the memory.
-void serve_file_from_home(const Mapping& mapping);
+void serve_file_from_home(Mapping mapping);
 
 /// Payload of wire::Type::map for a file: the request and the path.
 struct FileMap {

@@ -49,7 +49,8 @@ Thread* new_thread() {
     thread->channel = -1;
     thread->buffer = buffer;
     thread->room = Thread::usual_room;
-    blocks[block_count++] = thread;
+    blocks[block_count] = thread;
+    __atomic_store_n(&block_count, block_count + 1, __ATOMIC_RELEASE);
     return thread;
 }
 
@@ -85,9 +86,10 @@ void give_back_room(Thread* thread) {
 }
 
 void for_each_thread(void (*visit)(Thread*)) {
-    Holding held(blocks_lock);
-    for (std::size_t i = 0; i < block_count; ++i)
-        if (blocks[i]->occupied != 0) visit(blocks[i]);
+    // visit() takes locks under which others look for threads.
+    const std::size_t count = __atomic_load_n(&block_count, __ATOMIC_ACQUIRE);
+    for (std::size_t i = 0; i < count; ++i)
+        if (__atomic_load_n(&blocks[i]->occupied, __ATOMIC_ACQUIRE) != 0) visit(blocks[i]);
 }
 
 Thread* find_thread(std::uint32_t number) {

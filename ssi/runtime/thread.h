@@ -103,7 +103,7 @@ Thread* new_thread();
 bool make_room(Thread* thread, std::size_t size);
 /// Its buffer is the usual one again. The thread itself; when it leaves, and when it is at home.
 void give_back_room(Thread* thread);
-/// Calls visit(Thread*) for every block in use; none comes or goes meanwhile.
+/// Calls visit(Thread*) for every block in use. Under no lock: some may come or go meanwhile.
 void for_each_thread(void (*visit)(Thread*));
 /// The thread with that channel number, or nullptr.
 Thread* find_thread(std::uint32_t number);

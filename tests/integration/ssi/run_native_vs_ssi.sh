@@ -38,7 +38,6 @@ done
 declare -A different=(
     [ids]="the agent is a thread of the process in /proc/PID/task"
     [proc_self]="the agent is counted in /proc/PID/status"
-    [map_file]="a private writable mapping reads as zeros beyond the end of its file"
     [map_populate]="mlock is refused: pages may be elsewhere"
 )
 # Four threads of which each round needs all four at once do not overlap on fewer cores, but when they wait for pages.

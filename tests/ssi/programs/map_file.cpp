@@ -39,6 +39,16 @@ int main() {
     }
     run_threads(1, [&](int) {  // beyond the end of the file
         std::printf(" beyond: %s", faults::touch(area + (pages + 1) * page, false));
+        std::printf(", written: %s", faults::touch(area + pages * page, true));
+    });
+    run_threads(2, [&](int me) {  // reserved first
+        auto* later = static_cast<unsigned char*>(
+            mmap(nullptr, (pages + 1) * page, PROT_NONE, MAP_PRIVATE, file, 0));
+        MUST(later != MAP_FAILED);
+        MUST(mprotect(later, (pages + 1) * page, PROT_READ | PROT_WRITE) == 0);
+        later[page] = static_cast<unsigned char>('a' + me);
+        if (later[page] != 'a' + me || later[2 * page] != 'C') add(wrong, 1L);
+        MUST(munmap(later, (pages + 1) * page) == 0);
     });
     std::printf(" wrong %ld\n", wrong);
     return wrong == 0 ? 0 : 1;
