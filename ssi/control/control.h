@@ -30,6 +30,9 @@ enum class ControlType : std::uint32_t {
     counters = 5,      ///< value = threads away from home now; no reply
     attend = 6,        ///< → attending
     agent = 7,         ///< value = TID of the process's agent, to run before all else; no reply
+    own_memory = 8,    ///< value = 0: /proc/self/mem, 1: /proc/self/pagemap, of a process that
+                       ///< may not open them (it gave up its uid); text = own_memory_proof bytes
+                       ///< that lie in Parameters::proof meanwhile → own_memory_opened
                        // daemon → home runtime
     welcome =
         16,  ///< value = number of nodes, node_cpus[] filled, node = a bit for each that is up;
@@ -38,8 +41,9 @@ enum class ControlType : std::uint32_t {
     body_started =
         17,  ///< node; descriptor: connected TCP socket, the page link to the body process's agent
     channel_opened =
-        18,          ///< node, value as asked; descriptor: connected TCP socket to the body process
-    refused = 19,    ///< text = why, one line
+        18,        ///< node, value as asked; descriptor: connected TCP socket to the body process
+    refused = 19,  ///< text = why, one line
+    own_memory_opened = 21,  ///< descriptor: opened for reading
     attending = 20,  ///< descriptor: a socket of the same kind, on which the daemon asks. There:
                      // daemon → home runtime
     observe = 48,    ///< descriptor: memory to record into (recording.h); no reply
@@ -50,6 +54,8 @@ enum class ControlType : std::uint32_t {
                      // daemon → body process
     channel = 32,    ///< value as asked by open_channel; descriptor: the accepted TCP socket
 };
+
+inline constexpr unsigned own_memory_proof = 16;
 
 struct ControlMessage {
     ControlType type;

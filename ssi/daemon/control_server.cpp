@@ -16,6 +16,7 @@
 #include "plugins/os/error.h"
 #include "ssi/daemon/messages.h"
 #include "ssi/daemon/observed.h"
+#include "ssi/daemon/own_memory.h"
 #include "ssi/daemon/priority.h"
 
 namespace holon::ssi::daemon {
@@ -120,6 +121,13 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
         }
         case ControlType::attend:
             return attend(client);
+        case ControlType::own_memory: {
+            ControlMessage message{};
+            message.type = ControlType::own_memory_opened;
+            const os::Fd file = open_memory_of(client.who.pid, static_cast<unsigned>(request.value),
+                                               {request.text, own_memory_proof});
+            return reply(client.socket.get(), message, file.get());
+        }
         default:
             return refuse(client.socket.get(), "no such request");
     }

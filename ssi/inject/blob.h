@@ -29,11 +29,11 @@ struct LoaderData {
     std::uint64_t read_offset;       // 80
     Mapping mappings[max_mappings];  // 88
     Parameters parameters;           // 408
-    char path[max_path];             // 592
+    char path[max_path];             // 608
 };
 static_assert(offsetof(LoaderData, image_begin) == 24 && offsetof(LoaderData, mappings) == 88 &&
               sizeof(Mapping) == 40 && offsetof(LoaderData, parameters) == 408 &&
-              sizeof(Parameters) == 184 && offsetof(LoaderData, path) == 592);
+              sizeof(Parameters) == 200 && offsetof(LoaderData, path) == 608);
 
 // The loader for one runtime and one set of parameters, made once per `ssi run`; per exec only the
 // place of the entry point changes. The page always fits: it replaces exactly the page that the

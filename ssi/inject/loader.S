@@ -19,8 +19,8 @@
 #define DATA_READ_OFFSET    80
 #define DATA_MAPPINGS       88
 #define DATA_PARAMETERS     408
-#define DATA_PATH           592
-#define PARAMETERS_SIZE     184
+#define DATA_PATH           608
+#define PARAMETERS_SIZE     200
 #define MAPPING_SIZE        40
 #define RECOVERY_DATA_SIZE  40
 

@@ -135,6 +135,21 @@ long attend_daemon() {
     return ask(message, ControlType::attending, reply);
 }
 
+long open_own_memory(unsigned which) {
+    auto* parameters = reinterpret_cast<Parameters*>(layout::parameters);
+    static_assert(sizeof parameters->proof == own_memory_proof);
+    ControlMessage message{}, reply{};
+    message.type = ControlType::own_memory;
+    message.value = which;
+    if (sys::call_with(__NR_getrandom, parameters->proof, sizeof parameters->proof, 0) !=
+        sizeof parameters->proof)
+        return -sys::e_perm;
+    memcpy(message.text, parameters->proof, sizeof parameters->proof);
+    const long descriptor = ask(message, ControlType::own_memory_opened, reply);
+    memset(parameters->proof, 0, sizeof parameters->proof);
+    return descriptor;
+}
+
 void report_away() {
     if (process.control < 0) return;
     ControlMessage message{};

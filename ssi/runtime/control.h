@@ -22,6 +22,8 @@ void report_away();
 void report_agent(long tid);
 /// The socket on which the daemon asks; see ssi/control/control.h.
 long attend_daemon();
+/// /proc/self/mem (0) or /proc/self/pagemap (1), for reading, where this process may not open it.
+long open_own_memory(unsigned which);
 
 /// One message with at most one descriptor (-1: none) on a connected SOCK_SEQPACKET socket. 0 or
 /// -errno.

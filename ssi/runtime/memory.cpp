@@ -10,6 +10,7 @@
 
 #include "ssi/runtime/arena.h"
 #include "ssi/runtime/clock.h"
+#include "ssi/runtime/control.h"
 #include "ssi/runtime/observe.h"
 
 namespace holon::ssi::memory {
@@ -29,6 +30,12 @@ alignas(Remote) std::uint8_t remote_storage[sizeof(Remote)];
 
 long control(unsigned long request, void* argument) {
     return sys::call_with(__NR_ioctl, process.userfault, request, argument);
+}
+
+/// What belongs to root when the process has given up privileges, and is its own all the same.
+long open_mine(const char* path, unsigned which) {
+    const long file = sys::call_with(__NR_openat, -100, path, sys::o_rdonly | sys::o_cloexec, 0);
+    return sys::failed(file) && process.home ? open_own_memory(which) : file;
 }
 
 [[noreturn]] void die_at(const char* what, std::uint64_t address, long error = 0) {
@@ -168,10 +175,7 @@ long open(int device) {
     api.features =
         UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EXACT_ADDRESS;
     if (const long error = control(UFFDIO_API, &api); error != 0) return error;
-    const long mem =
-        sys::call_with(__NR_openat, -100, "/proc/self/mem", sys::o_rdonly | sys::o_cloexec, 0);
-    const long map =
-        sys::call_with(__NR_openat, -100, "/proc/self/pagemap", sys::o_rdonly | sys::o_cloexec, 0);
+    const long mem = open_mine("/proc/self/mem", 0), map = open_mine("/proc/self/pagemap", 1);
     if (sys::failed(mem) || sys::failed(map)) return sys::failed(mem) ? mem : map;
     memory_file = hide_descriptor(static_cast<int>(mem));
     pagemap_file = hide_descriptor(static_cast<int>(map));

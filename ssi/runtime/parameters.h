@@ -42,6 +42,9 @@ struct Parameters {
     KernelCpus cpus;          ///< of this kernel, that stand for the home's CPUs
     std::uint32_t cpu_count;  ///< how many CPUs the home has as programs see it
     std::uint32_t reserved;
+    /// Random bytes while the process asks for its own memory: who has them here and in the request
+    /// is the same (ControlType::own_memory). Zeros otherwise.
+    std::uint8_t proof[16];
 };
 
 /// At the injected entry RDI points to this, somewhere in the loader's own code page, RSP is the

@@ -10,6 +10,7 @@
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
+#include "ssi/runtime/parameters.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/runtime/relocate.h"
@@ -202,6 +203,8 @@ void forget() {
     NoRoomForDescriptors::forget();
     if (process.control >= 0) sys::call(__NR_close, process.control);
     process.control = -1;
+    auto* parameters = reinterpret_cast<Parameters*>(layout::parameters);
+    memset(parameters->proof, 0, sizeof parameters->proof);
     relocate::forget();
     observe::forget();
     process.armed = false;
