@@ -48,9 +48,11 @@ enum class ControlType : std::uint32_t {
                      // daemon → home runtime
     observe = 48,    ///< descriptor: memory to record into (recording.h); no reply
     move = 49,       ///< value = a thread's number, 0: all; node: where it is to be → moving
+    home = 52,       ///< all threads come home, and then the memory, for good → at_home
                      // home runtime → daemon
     moving = 50,     ///< value = how many threads are asked; a `moved` comes from each
     moved = 51,      ///< value = thread, node = where it is, text = why not where it should be
+    at_home = 53,    ///< nothing of the process is elsewhere any more
                      // daemon → body process
     channel = 32,    ///< value as asked by open_channel; descriptor: the accepted TCP socket
 };

@@ -60,6 +60,10 @@ class ControlServer {
     // the process is not ASKING's, has ended, or cannot be moved.
     std::string move(uid_t asking, pid_t pid, pid_t tid, std::uint32_t node);
 
+    // Has a process of ASKING's (root: any) come home, if it has threads elsewhere, and waits for
+    // it some seconds.
+    void bring_home(uid_t asking, pid_t pid);
+
   private:
     struct Client;
     struct Recorded;

@@ -82,14 +82,15 @@ void run_first_node(Node& node, Keeper keeper) {
     const Views views(node.cpus);
     Members members(node.name, node.listen.text(), node.cpus, node.runtime.digest, node.machine);
     const Digest runtime = node.runtime.digest;
+    Peers peers(members, node.trust, node.timeout);
+    ControlServer control(members, peers, runtime);
     inject::Injector injector(std::move(node.runtime), control_address(node.partition),
-                              {inject::usable_cpus(), [&] { return cpus_of(members.list()); }});
+                              {inject::usable_cpus(), [&] { return cpus_of(members.list()); }},
+                              [&](uid_t asking, pid_t pid) { control.bring_home(asking, pid); });
     for (Kept& kept : keeper.take()) {
         spdlog::info("programs of an earlier ssid are served again");
         injector.serve(std::move(kept.listener), kept.flags, kept.owner);
     }
-    Peers peers(members, node.trust, node.timeout);
-    ControlServer control(members, peers, runtime);
     control.serve(control_address(node.partition));
     serve_clients(client_address(node.partition),
                   {[&](os::Fd listener, std::uint32_t flags, uid_t asking) {

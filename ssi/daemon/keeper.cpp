@@ -43,7 +43,8 @@ void repeat_waiting_calls() {
     for (const pid_t task : inject::tasks_under_filter()) {
         const long number = inject::system_call_of(task);
         if (number != SYS_execve && number != SYS_execveat && number != SYS_clone &&
-            number != SYS_sched_getaffinity && number != SYS_sched_setaffinity)
+            number != SYS_sched_getaffinity && number != SYS_sched_setaffinity &&
+            number != SYS_ptrace)
             continue;
         inject::Tracee tracee(task);
         if (tracee.error() != 0) continue;

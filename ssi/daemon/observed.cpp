@@ -4,6 +4,7 @@
 #include "ssi/daemon/observed.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -152,6 +153,24 @@ std::shared_ptr<Orders> ControlServer::orders_of(uid_t asking, pid_t pid) {
     }
     if (!inject::has_runtime(pid)) throw Error("process {} was not started under ssi run", pid);
     throw Error("process {} has had one thread so far, and stays at home", pid);
+}
+
+void ControlServer::bring_home(uid_t asking, pid_t pid) {
+    std::shared_ptr<Orders> orders;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const Client& client : clients_)
+            if (client.who.pid == pid && (asking == 0 || asking == client.who.uid))
+                orders = client.orders;
+    }
+    if (!orders) return;
+    try {
+        if (!orders->bring_home(move_limit))
+            spdlog::warn("process {} is traced and not at home: what is elsewhere is not seen",
+                         pid);
+    } catch (const Error&) {
+        // It has ended.
+    }
 }
 
 std::string ControlServer::move(uid_t asking, pid_t pid, pid_t tid, std::uint32_t node) {

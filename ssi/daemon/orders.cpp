@@ -70,6 +70,23 @@ Orders::Outcome Orders::move(pid_t tid, std::uint32_t node, std::chrono::seconds
     return outcome;
 }
 
+bool Orders::bring_home(std::chrono::seconds limit) {
+    const std::lock_guard one(asking_);
+    if (home_) return true;
+    while (hear(socket_.get(), Clock::now())) {
+    }
+    ControlMessage message{};
+    message.type = ControlType::home;
+    if (!send(socket_.get(), message)) throw Error("the process has ended");
+    const Deadline deadline = Clock::now() + limit;
+    while (!home_) {
+        const auto answer = hear(socket_.get(), deadline);
+        if (!answer) break;
+        home_ = answer->type == ControlType::at_home;
+    }
+    return home_;
+}
+
 os::Fd Orders::record(std::chrono::nanoseconds time) {
     const std::lock_guard lock(recording_);
     if (!memory_.valid()) {

@@ -32,12 +32,17 @@ class Orders {
     };
     Outcome move(pid_t tid, std::uint32_t node, std::chrono::seconds limit);
 
+    // Has it come home for good, and waits until it is there, but not longer than LIMIT. False: it
+    // is not. Throws Error when the program ends.
+    bool bring_home(std::chrono::seconds limit);
+
     // Has it record for that long from now, if it does not already for longer. The memory.
     os::Fd record(std::chrono::nanoseconds time);
 
   private:
     const os::Fd socket_;
     std::mutex asking_;     // one move at a time
+    bool home_ = false;     // under asking_: it has come home for good, and may be stopped by now
     std::mutex recording_;  // memory_
     os::Fd memory_;
 };

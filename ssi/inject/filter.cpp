@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ static_assert(layout::range_end - layout::range_begin == 1ull << 32);
 constexpr std::uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
 
 // The places a test can go to; made into distances when the program is complete.
-enum class To { next, allow, notify, absent, from_runtime, clone, action, i386 };
+enum class To { next, allow, notify, absent, from_runtime, clone, action, attach, i386 };
 
 struct Step {
     std::uint16_t code;
@@ -82,6 +83,7 @@ std::vector<sock_filter> make_filter(bool threads) {
         equal(SYS_clone3, To::absent),
         equal(SYS_rseq, To::absent),
         equal(SYS_rt_sigaction, To::action),
+        equal(SYS_ptrace, To::attach),
         equal(SYS_io_uring_setup, To::absent, To::allow),
 
         // clone3 keeps its flags in memory, where no filter can look; without it libraries use
@@ -96,6 +98,11 @@ std::vector<sock_filter> make_filter(bool threads) {
         load(pointer_high),
         equal(runtime_high, To::allow),
         {BPF_RET | BPF_K, SECCOMP_RET_ERRNO},
+
+        // Before somebody looks at a process it comes home.
+        at(To::attach, load(offsetof(seccomp_data, args))),
+        equal(PTRACE_ATTACH, To::notify),
+        equal(PTRACE_SEIZE, To::notify, To::allow),
 
         at(To::i386, equal(AUDIT_ARCH_I386, To::next, To::allow)),
         load(offsetof(seccomp_data, nr)),

@@ -70,10 +70,11 @@ struct Injector::Notification {
     bool x86_64;
 };
 
-Injector::Injector(RuntimeFile runtime, std::string control_address, Cpus cpus)
+Injector::Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced)
     : runtime_(std::move(runtime)),
       control_address_(std::move(control_address)),
-      affinity_(std::move(cpus)) {
+      affinity_(std::move(cpus)),
+      traced_(std::move(traced)) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     seccomp_notif_sizes sizes{};
@@ -191,7 +192,11 @@ void Injector::serve_call(Listener& listener) {
     const bool sets = call.number == SYS_sched_setaffinity;
     if (call.x86_64 && call.number == SYS_clone)
         serve_clone(listener, call);
-    else if (call.x86_64 && (sets || call.number == SYS_sched_getaffinity))
+    else if (call.x86_64 && call.number == SYS_ptrace) {
+        if (const pid_t process = process_of(static_cast<pid_t>(raw->data.args[1])); process != 0)
+            traced_(listener.owner, process);
+        answer_continue(listener.fd.get(), call.id);
+    } else if (call.x86_64 && (sets || call.number == SYS_sched_getaffinity))
         affinity_.serve({listener.fd.get(),
                          call.id,
                          call.task,

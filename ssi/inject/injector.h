@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,7 +47,10 @@ bool is_listener(int fd);
 // keeps its own programs waiting. Lives as long as the daemon.
 class Injector {
   public:
-    Injector(RuntimeFile runtime, std::string control_address, Cpus cpus);
+    // TRACED: hears, before it happens, that a process is to be traced, and by which user. It may
+    // take its time: the tracer waits.
+    using Traced = std::function<void(uid_t, pid_t)>;
+    Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced);
     ~Injector();
     Injector(const Injector&) = delete;
     Injector& operator=(const Injector&) = delete;
@@ -79,6 +83,7 @@ class Injector {
     RuntimeFile runtime_;
     std::string control_address_;
     Affinity affinity_;
+    Traced traced_;
     Counters counters_;
     os::Fd epoll_, wake_;
     std::size_t notification_size_ = 0;

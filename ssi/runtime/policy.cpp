@@ -6,6 +6,7 @@
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/recall.h"
+#include "ssi/runtime/relocate.h"
 
 namespace holon::ssi::policy {
 namespace {
@@ -65,6 +66,7 @@ bool judge(std::uint64_t now, const dsm::Counters& counters) {
 namespace {
 
 const char* reason;
+bool to_be_told;
 std::uint32_t homecomings;
 
 [[noreturn]] void caretaker(void* argument) {
@@ -72,6 +74,7 @@ std::uint32_t homecomings;
     recall_all(reason);
     wait_for_all();
     disarm();
+    if (__atomic_exchange_n(&to_be_told, false, __ATOMIC_ACQ_REL)) relocate::at_home();
     leave_thread();
 }
 
@@ -92,8 +95,9 @@ void came_for_memory(Thread* thread) {
     if (count == some || count % 64 == 0) take_home("shared-memory");
 }
 
-void take_home(const char* why) {
+void take_home(const char* why, bool tell) {
     __atomic_store_n(&reason, why, __ATOMIC_RELEASE);
+    if (tell) __atomic_store_n(&to_be_told, true, __ATOMIC_RELEASE);
     Thread* thread = new_thread();
     if (!thread) return;
     thread->number = ~0U;

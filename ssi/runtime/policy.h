@@ -22,7 +22,8 @@ bool judge(std::uint64_t now, const dsm::Counters& counters);
 /// The body of this deputy comes home for memory that is only there; its thread stays.
 void came_for_memory(Thread* thread);
 
-/// Starts the thread that recalls everybody and lets go of the memory.
-void take_home(const char* reason);
+/// Starts the thread that recalls everybody and lets go of the memory. Then, if the daemon wants to
+/// be told, it is.
+void take_home(const char* reason, bool tell = false);
 
 }  // namespace holon::ssi::policy

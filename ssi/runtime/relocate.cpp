@@ -4,6 +4,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/observe.h"
+#include "ssi/runtime/policy.h"
 #include "ssi/runtime/process.h"
 #include "ssi/runtime/recall.h"
 #include "ssi/runtime/space.h"
@@ -97,6 +98,14 @@ void take_order() {
         observe::begin(descriptor);
     else if (message.type == ControlType::move)
         move_threads(message);
+    else if (message.type == ControlType::home)
+        policy::take_home("traced", true);
+}
+
+void at_home() {
+    ControlMessage message{};
+    message.type = ControlType::at_home;
+    send(message);
 }
 
 void forget() {

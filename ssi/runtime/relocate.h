@@ -15,6 +15,8 @@ int orders();
 void attend();
 /// Agent's thread, without any lock: there is something on the socket.
 void take_order();
+/// Tells the daemon that everything is at home.
+void at_home();
 /// In a fork child: orders are for the parent.
 void forget();
 

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include <cstring>
@@ -69,6 +70,16 @@ TEST(Filter, TheCpusAskedForAreToldOf) {
     for (int number : {SYS_sched_getaffinity, SYS_sched_setaffinity}) {
         EXPECT_EQ(action_of(number), SECCOMP_RET_USER_NOTIF);
         EXPECT_EQ(action_of(number, 0, runtime_code), SECCOMP_RET_ALLOW);
+    }
+}
+
+TEST(Filter, WhoBeginsToTraceAProcessIsToldOfAndNothingElseOfTracing) {
+    for (const bool threads : {true, false}) {
+        for (const auto request : {PTRACE_ATTACH, PTRACE_SEIZE})
+            EXPECT_EQ(action_of(SYS_ptrace, request, program_code, threads),
+                      SECCOMP_RET_USER_NOTIF);
+        for (const auto request : {PTRACE_TRACEME, PTRACE_PEEKDATA, PTRACE_CONT})
+            EXPECT_EQ(action_of(SYS_ptrace, request, program_code, threads), SECCOMP_RET_ALLOW);
     }
 }
 
