@@ -64,7 +64,10 @@ class Home {
         for (unsigned i = 0; i < frame.b; ++i) {
             const std::byte* data = frame.length ? payload + i * page_size : nullptr;
             const Status status = ack(from, page_of(frame.a) + i, frame.flags, data, now);
-            if (status != Status::ok) return status;
+            if (status == Status::ok) continue;
+            // What the pages before it have set going goes on.
+            (void)finish_call(now);
+            return status;
         }
         return finish_call(now);
     }

@@ -3,6 +3,7 @@
 // and nothing is done to a page that is not there. The first byte picks who is attacked; then each
 // three bytes are one thing that happens.
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 #include "tests/unit/ssi_dsm_kit.h"
@@ -94,8 +95,10 @@ class AtHome {
     /// Honest peers are never at fault, and the home never loses its own pages.
     static bool fatal(const std::string& failure) {
         if (failure != describe(Status::too_many_requests) &&
-            failure != describe(Status::out_of_memory))
+            failure != describe(Status::out_of_memory)) {
+            std::fprintf(stderr, "%s\n", failure.c_str());
             std::abort();
+        }
         return false;
     }
     void ranges(unsigned how) {
