@@ -20,6 +20,7 @@
 #include "ssi/runtime/relocate.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
+#include "ssi/runtime/waits.h"
 
 namespace holon::ssi {
 namespace {
@@ -158,7 +159,10 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         case __NR_epoll_pwait:
         case epoll_pwait2: {
             thread->temporary_mask = true;
+            waits::begin(thread, args);
             result = ssi_interruptible(thread, call.number, args.a);
+            if (result == restart && __atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0)
+                waits::given_up(thread, args);
             thread->temporary_mask = false;
             return {result, 0};
         }
@@ -179,7 +183,11 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         const long n = ssi_interruptible(thread, call.number, args.a);
         return {n, n > 0 ? static_cast<std::size_t>(n) : 0};
     }
-    return {ssi_interruptible(thread, call.number, args.a), 0};
+    waits::begin(thread, args);
+    result = ssi_interruptible(thread, call.number, args.a);
+    if (result == restart && __atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0)
+        waits::given_up(thread, args);
+    return {result, 0};
 }
 
 /// A signal that its body kept back: blocked in the body's mask, so in this thread's too.

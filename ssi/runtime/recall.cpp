@@ -12,6 +12,7 @@
 #include "ssi/runtime/relocate.h"
 #include "ssi/runtime/signals.h"
 #include "ssi/runtime/space.h"
+#include "ssi/runtime/waits.h"
 #include "ssi/syscalls/table.h"
 
 namespace holon::ssi {
@@ -128,6 +129,7 @@ void come_home(Thread* thread) {
     cpu_time::arrive(thread, thread->state.used);
     relocate::arrived_home(thread, was_away);
     affinity::leave_again(thread);
+    waits::go_on(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);
 }

@@ -76,6 +76,14 @@ struct Thread {
     std::uint32_t later;
     KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;
+    /// Deputy: the call in which it waits for some time (waits.h).
+    struct {
+        std::uint64_t began;     ///< agent_clock()
+        std::int64_t left;       ///< ns, of one that was given up; 0: none
+        std::int64_t number;     ///< which call
+        std::uint64_t argument;  ///< that says how long
+        std::int64_t rest[2];    ///< timespec that the call is made with again
+    } wait;
     std::uint64_t hidden_mask;     ///< body: what the program blocks and its kernel must not
     std::uint64_t used_elsewhere;  ///< ns of CPU time on other nodes than where it is
     ThreadState state;
