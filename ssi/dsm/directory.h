@@ -134,8 +134,10 @@ struct Gather {
 
 /// Who goes through memory in ascending order, seen by requests alone. A stream is a window of
 /// pages sent ahead; when the page behind the window is asked for, the window was used, and the
-/// next is twice as long.
-template <unsigned nodes, unsigned streams, unsigned unproven>
+/// next is twice as long. Steps of up to `gap` pages are ascending too (the rows of a matrix): all
+/// that lies between is sent along, because it costs less than a request of its own and other
+/// columns are likely to want it.
+template <unsigned nodes, unsigned streams, unsigned unproven, unsigned gap>
 class Streams {
   public:
     /// An untouched page was asked for: how many from it on to grant if it goes on where the last
@@ -155,28 +157,31 @@ class Streams {
     /// What was granted to it then.
     void touched(Node node, Page first, Page end) {
         auto& own = streams_[node][touches];
-        own.list[own.current] = {first, end, static_cast<std::uint16_t>(end - first)};
+        own.list[own.current] = {first, end, static_cast<std::uint16_t>(end - first), false};
     }
 
-    /// The page was asked for: how many pages behind it to send too. `used` gets the number of
-    /// pages sent ahead before that this request shows to have been used.
-    unsigned observe(Node node, Mode mode, Page page, unsigned limit, unsigned& used) {
-        used = 0;
-        if (limit == 0) return 0;
+    /// What a request tells.
+    struct Ahead {
+        unsigned count = 0;  ///< pages behind it to send too
+        unsigned used = 0;   ///< pages sent ahead before that it shows to have been used
+        bool steps = false;  ///< some were left out on the way: others may be at work on those
+    };
+
+    Ahead observe(Node node, Mode mode, Page page, unsigned limit) {
+        if (limit == 0) return {};
         auto& own = streams_[node][static_cast<unsigned>(mode)];
         for (auto& stream : own.list) {
-            if (stream.end == 0 || page < stream.begin || page > stream.end) continue;
-            if (page < stream.end) return 0;  // one that could not be sent ahead
-            used = stream.window;
-            const unsigned next = stream.window ? stream.window * 2U : first_window;
-            stream.window = static_cast<std::uint16_t>(next < limit ? next : limit);
-            stream.begin = page + 1;
-            stream.end = page + 1 + stream.window;
-            return stream.window;
+            if (stream.end == 0 || page < stream.begin || page > stream.end + gap) continue;
+            if (page < stream.end) return {};  // one that could not be sent ahead
+            const Ahead ahead{next_window(stream, limit), stream.window,
+                              stream.steps || page != stream.end};
+            stream = {page + 1, page + 1 + ahead.count, static_cast<std::uint16_t>(ahead.count),
+                      ahead.steps};
+            return ahead;
         }
-        own.list[own.victim] = {page + 1, page + 1 + unproven, unproven};
+        own.list[own.victim] = {page + 1, page + 1 + unproven, unproven, false};
         own.victim = static_cast<std::uint8_t>((own.victim + 1) % streams);
-        return unproven;
+        return {unproven};
     }
 
   private:
@@ -186,7 +191,12 @@ class Streams {
         Page begin;  ///< [begin, end) was sent ahead
         Page end;
         std::uint16_t window;
+        bool steps;
     };
+    static unsigned next_window(const Stream& stream, unsigned limit) {
+        const unsigned next = stream.window ? stream.window * 2U : first_window;
+        return next < limit ? next : limit;
+    }
     struct PerMode {
         Stream list[streams];
         std::uint8_t victim;   ///< taken for the next stream

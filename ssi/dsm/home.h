@@ -326,7 +326,7 @@ class Home {
     Ranges<Shape::discards> discarding_{};
     Gather gathers_[Shape::gathers]{};
     unsigned gathering_ = 0;
-    Streams<Shape::nodes, Shape::streams, Shape::unproven> streams_{};
+    Streams<Shape::nodes, Shape::streams, Shape::unproven, Shape::gap> streams_{};
     Status status_ = Status::ok;
 };
 

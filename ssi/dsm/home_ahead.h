@@ -42,11 +42,13 @@ template <HomePort Port, class Shape>
 void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes,
                                    std::uint64_t now) {
     const unsigned limit = mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
-    unsigned used;
-    const unsigned count =
-        streams_.observe(node, mode, page, limit < max_ahead ? limit : max_ahead, used);
+    const auto [count, used, steps] =
+        streams_.observe(node, mode, page, limit < max_ahead ? limit : max_ahead);
     replica_.counters.prefetch_hits += used;
     if (!count) return;
+    // What a writer leaves out others may be writing: each page is taken from its first owner only,
+    // so that a wrong guess is not made again and again.
+    const bool first_owners_only = steps && mode == Mode::write;
     const Mapping around = port_.mapping(page);
     Page run = page + 1;  // [run, each) goes in one grant
     Page each = run;
@@ -54,7 +56,8 @@ void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_
         Entry* entry = make(each);
         if (!entry) return;
         if (is(*entry, Holding::unknown)) resolve(*entry, each);
-        const bool alike = mode == Mode::read || entry->nodes == nodes;
+        const bool alike =
+            mode == Mode::read || (entry->nodes == nodes && !(first_owners_only && entry->moved));
         const bool at_once = alike && goes_at_once(*entry, each, node, mode, now);
         if (at_once && each - run < ahead_run) continue;
         grant_run(run, each, node, mode, now);

@@ -478,6 +478,38 @@ TEST(SsiDsm, ARandomReaderIsSentNothingAhead) {
     EXPECT_EQ(net.home().counters().prefetched, 0U);
 }
 
+TEST(SsiDsm, AReaderInStepsIsSentWhatLiesBetween) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 100; ++page) net.begin_with(page, 'a');
+    std::vector<Page> asked;
+    for (Page page = 0; page < 60; page += 4) {
+        if (net.remote(1).state(page) == PageState::invalid) asked.push_back(page);
+        net.read(1, page);
+    }
+    EXPECT_EQ(asked, (std::vector<Page>{0, 4, 12, 24, 44}));
+    EXPECT_EQ(net.remote(1).state(43), PageState::invalid);  // the window's end and the next step
+    EXPECT_EQ(net.remote(1).state(46), PageState::shared);
+}
+
+TEST(SsiDsm, AReaderInLongStepsIsSentNothingAhead) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 100; ++page) net.begin_with(page, 'a');
+    for (Page page = 0; page < 100; page += 10) net.read(1, page);
+    EXPECT_EQ(net.home().counters().prefetched, 0U);
+}
+
+TEST(SsiDsm, AWriterInStepsIsSentOnlyWhatNobodyHasWrittenButItsFirstOwner) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 40; ++page) net.begin_with(page, 'a');
+    net.write(2, 6, 'b');
+    net.write(0, 6, 'c');  // back at home, where all others are
+    for (Page page = 0; page <= 4; page += 4) net.write(1, page, 'd');
+    EXPECT_EQ(net.remote(1).state(5), PageState::modified);
+    EXPECT_EQ(net.remote(1).state(6), PageState::invalid);
+    EXPECT_EQ(net.remote(1).state(7), PageState::modified);
+    EXPECT_EQ(net.kernel(0).letter(6), 'c');
+}
+
 TEST(SsiDsm, AnUntouchedPageIsNotSentAhead) {
     Net net(with_prefetch());
     net.begin_with(0, 'a');

@@ -70,6 +70,7 @@ struct ModelShape {
     static constexpr unsigned nodes = model::nodes;
     static constexpr unsigned streams = 1;
     static constexpr unsigned unproven = 1;
+    static constexpr unsigned gap = 0;
     static constexpr unsigned doubt = 0;
     static constexpr unsigned discards = 1;
     static constexpr unsigned gathers = 1;
