@@ -57,8 +57,14 @@ struct Answer {
     std::size_t bytes;
 };
 
+/// The program's memory that bytes are for; of size 0 they stay in thread->buffer.
+struct Target {
+    std::uint64_t address;
+    std::size_t size;
+};
+
 Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
-                  std::size_t extra_size);
+                  std::size_t extra_size, Target target = {});
 
 }  // namespace
 
@@ -71,39 +77,46 @@ void tell_mask(Thread* thread, std::uint64_t mask) {
 namespace {
 
 Answer ask_deputy(Thread* thread, const Call& call, std::uint16_t flags, const void* extra,
-                  std::size_t extra_size) {
+                  std::size_t extra_size, Target target) {
     thread->mask = call.mask;
     long error = send_frame(thread->channel, wire::Type::call, flags, thread->signals_taken,
                             thread->signals_seen, &call, sizeof call, extra, extra_size);
     wire::Frame frame;
-    if (error == 0) error = receive_frame(thread->channel, frame, thread->buffer, thread->room);
+    if (error == 0) error = receive_header(thread->channel, frame);
     if (error != 0) end_with_home();
-    if (frame.type != wire::Type::result)
+    const bool for_program = target.size != 0;
+    if (frame.type != wire::Type::result ||
+        frame.length > (for_program ? target.size : thread->room))
         die("the home answered with what is no result", static_cast<long>(frame.type));
+    if (!for_program) error = sys::read_all(thread->channel, thread->buffer, frame.length);
+    if (error != 0) end_with_home();
     // What the call did to the address space must be so here before the program can find out.
     agent::applied().wait_for(static_cast<std::uint32_t>(frame.b));
+    if (for_program)
+        error = receive_for_program(thread->channel, target.address, frame.length, thread->buffer,
+                                    thread->room);
+    if (error == -sys::e_fault) return {error, 0};
+    if (error != 0) end_with_home();
     return {static_cast<long>(frame.a), frame.length};
 }
 
-/// read, write and their kin, with the bytes in the message: no page goes home for them.
+/// read, write and their kin, with the bytes in the message: no page goes home for them. What is
+/// read goes from the channel to its place, which copies it once.
 bool carried_call(Thread* thread, Call& call, long& result) {
     const Carried* which = carried(call.number);
     if (which == nullptr) return false;
     const auto size = static_cast<std::uint64_t>(call.args[which->size]);
     if (size == 0 || size > Thread::largest_room - sizeof call) return false;
     const auto address = static_cast<std::uint64_t>(call.args[which->buffer]);
-    if (body_space::only_at_home(address, size) || !make_room(thread, size + sizeof call))
-        return false;
+    if (body_space::only_at_home(address, size)) return false;
     if (which->outbound) {
+        if (!make_room(thread, size + sizeof call)) return false;
         if (copy_in(thread->buffer, address, size) != 0)
             return false;  // the kernel at home knows what part of it, or what error
         result = ask_deputy(thread, call, carries_bytes, thread->buffer, size).result;
         return true;
     }
-    const Answer answer = ask_deputy(thread, call, carries_bytes, nullptr, 0);
-    result = answer.result;
-    if (answer.bytes != 0 && copy_out(address, thread->buffer, answer.bytes) != 0)
-        result = -sys::e_fault;
+    result = ask_deputy(thread, call, carries_bytes, nullptr, 0, {address, size}).result;
     return true;
 }
 

@@ -52,12 +52,36 @@ long send_frame(int fd, wire::Type type, std::uint16_t flags, std::uint64_t a, s
     return 0;
 }
 
+long receive_header(int fd, wire::Frame& frame) {
+    const long error = sys::read_all(fd, &frame, sizeof frame);
+    if (error == 0) clock_seen(frame.clock);
+    return error;
+}
+
 long receive_frame(int fd, wire::Frame& frame, void* buffer, std::size_t capacity) {
-    const long got = sys::read_all(fd, &frame, sizeof frame);
-    if (got != 0) return got;
-    clock_seen(frame.clock);
+    const long error = receive_header(fd, frame);
+    if (error != 0) return error;
     if (frame.length > capacity) return -sys::e_inval;
     return frame.length == 0 ? 0 : sys::read_all(fd, buffer, frame.length);
+}
+
+long receive_for_program(int fd, std::uint64_t target, std::size_t size, void* scratch,
+                         std::size_t scratch_size) {
+    while (size > 0) {
+        const long n = sys::call_with(__NR_read, fd, target, size);
+        if (n == -sys::e_intr) continue;
+        if (n == -sys::e_fault) break;
+        if (n <= 0) return n == 0 ? -sys::e_badf : n;
+        target += static_cast<std::uint64_t>(n);
+        size -= static_cast<std::size_t>(n);
+    }
+    if (size == 0) return 0;
+    while (size > 0) {
+        const std::size_t piece = size < scratch_size ? size : scratch_size;
+        if (const long error = sys::read_all(fd, scratch, piece); error != 0) return error;
+        size -= piece;
+    }
+    return -sys::e_fault;
 }
 
 }  // namespace holon::ssi

@@ -41,6 +41,13 @@ long send_frame(int fd, wire::Type type, std::uint16_t flags, std::uint64_t a, s
 /// gone, -e_inval where the frame is not what this protocol allows.
 long receive_frame(int fd, wire::Frame& frame, void* buffer, std::size_t capacity);
 
+/// The two halves of it, for a payload that goes where the program wants it: the header, and then
+/// `size` bytes to `target`. -e_fault: the program has not got that memory; the bytes are off the
+/// channel all the same, by way of `scratch`.
+long receive_header(int fd, wire::Frame& frame);
+long receive_for_program(int fd, std::uint64_t target, std::size_t size, void* scratch,
+                         std::size_t scratch_size);
+
 /// flags of call and result: bytes of the program's memory are in the payload.
 inline constexpr std::uint16_t carries_bytes = 1;
 

@@ -10,6 +10,7 @@
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
 #include "ssi/runtime/clock.h"
+#include "ssi/runtime/conduit.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/observe.h"
@@ -36,6 +37,7 @@ bool starts_something(long number) {
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
     const bool last = unplace_thread(thread);
     sys::call(__NR_close, thread->channel);
+    conduit::close(thread);
     // The agent would keep the process alive that has lost its last thread.
     if (last) sys::call(__NR_exit_group, status);
     report_away();
@@ -46,7 +48,8 @@ constexpr std::int64_t epoll_pwait2 = 441;
 
 struct Reply {
     long result;
-    std::size_t bytes;  ///< of thread->buffer to send along
+    std::size_t bytes;     ///< of thread->buffer to send along
+    bool spliced = false;  ///< they are in the conduit
 };
 
 bool dumps_core() {
@@ -177,7 +180,11 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             args.a[which->size] = static_cast<long>(extra_size);
             return {ssi_interruptible(thread, call.number, args.a), 0};
         }
-        if (!make_room(thread, static_cast<std::uint64_t>(args.a[which->size])))
+        const auto size = static_cast<std::uint64_t>(args.a[which->size]);
+        if (call.number == __NR_read && size >= conduit::worth_it &&
+            conduit::read(thread, static_cast<int>(args.a[0]), size, result))
+            return {result, result > 0 ? static_cast<std::size_t>(result) : 0, true};
+        if (!make_room(thread, size))
             die("a body asked for more bytes than a message carries", args.a[which->size]);
         args.a[which->buffer] = reinterpret_cast<long>(thread->buffer);
         const long n = ssi_interruptible(thread, call.number, args.a);
@@ -196,6 +203,17 @@ void keep_back(Thread* thread, const std::uint8_t* data, std::size_t size) {
     if (size != sizeof info) die("a body sent a broken signal", static_cast<long>(size));
     memcpy(&info, data, sizeof info);
     sys::call_with(__NR_rt_tgsigqueueinfo, process.pid, thread->tid, info.signo, &info);
+}
+
+long answer(Thread* thread, const Reply& reply) {
+    const std::uint16_t flags = reply.bytes != 0 ? carries_bytes : 0;
+    const auto result = static_cast<std::uint64_t>(reply.result);
+    const std::uint32_t position = space::link_position(thread->node);
+    if (reply.spliced && reply.bytes != 0)
+        return conduit::send(thread, {0, wire::Type::result, flags, result, position, 0},
+                             reply.bytes);
+    return send_frame(thread->channel, wire::Type::result, flags, result, position, thread->buffer,
+                      reply.bytes);
 }
 
 /// The body's next call. Meanwhile signals that come are passed on.
@@ -273,10 +291,7 @@ void deputy_main(Thread* thread) {
                                   static_cast<std::uint32_t>(frame.b) != thread->signals_seen);
         // What interrupted the call is at the body's node before the result is.
         if (thread->pending_signals != 0) pass_signals(thread);
-        error =
-            send_frame(thread->channel, wire::Type::result, reply.bytes != 0 ? carries_bytes : 0,
-                       static_cast<std::uint64_t>(reply.result), space::link_position(thread->node),
-                       thread->buffer, reply.bytes);
+        error = answer(thread, reply);
         if (observe::on()) observe::called(thread, call.number, frame.clock);
     }
     die("lost the connection to a thread on another node", error);

@@ -3,6 +3,7 @@
 
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/channel.h"
+#include "ssi/runtime/conduit.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/layout.h"
@@ -112,6 +113,7 @@ void come_home(Thread* thread) {
     const bool was_away = thread->channel >= 0;
     if (was_away) sys::call(__NR_close, thread->channel);
     thread->channel = -1;
+    conduit::close(thread);
     give_back_room(thread);
     thread->robust_list = thread->state.robust_list;
     thread->clear_tid = thread->state.clear_tid;

@@ -2,6 +2,7 @@
 #include "ssi/runtime/thread.h"
 
 #include "ssi/runtime/arena.h"
+#include "ssi/runtime/conduit.h"
 #include "ssi/runtime/lock.h"
 #include "ssi/runtime/process.h"
 
@@ -35,7 +36,7 @@ Thread* new_thread() {
             thread->self = thread;
             thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
             thread->occupied = 1;
-            thread->channel = -1;
+            thread->channel = thread->conduit[0] = thread->conduit[1] = -1;
             return thread;
         }
     }
@@ -46,7 +47,7 @@ Thread* new_thread() {
     thread->self = thread;
     thread->stack_top = reinterpret_cast<std::uint64_t>(thread) + Thread::size;
     thread->occupied = 1;
-    thread->channel = -1;
+    thread->channel = thread->conduit[0] = thread->conduit[1] = -1;
     thread->buffer = buffer;
     thread->room = Thread::usual_room;
     blocks[block_count] = thread;
@@ -122,7 +123,8 @@ void after_fork() {
         Thread* thread = blocks[i];
         // Between the parent's deputies and their bodies; a number may be free or somebody else's.
         if (thread->occupied != 0 && thread->channel >= 0) sys::call(__NR_close, thread->channel);
-        thread->channel = -1;
+        if (thread->occupied != 0) conduit::close(thread);
+        thread->channel = thread->conduit[0] = thread->conduit[1] = -1;
         if (thread != self()) thread->occupied = 0;
     }
 }

@@ -49,12 +49,13 @@ struct Thread {
         pending_signals;  ///< taken by a deputy for its body and not yet passed on; read by entry.S
     std::int32_t
         occupied;  ///< the kernel clears and wakes it when the thread has gone (set_tid_address)
-    std::int32_t tid;        ///< at home
-    std::int32_t local_tid;  ///< on this node
-    std::uint32_t node;      ///< where the body is
-    std::int32_t channel;    ///< descriptor to deputy or body, -1
-    std::uint32_t number;    ///< of the channel; unique in the process, 0 is the main thread
-    std::uint32_t cpu;       ///< virtual CPU
+    std::int32_t tid;         ///< at home
+    std::int32_t local_tid;   ///< on this node
+    std::uint32_t node;       ///< where the body is
+    std::int32_t channel;     ///< descriptor to deputy or body, -1
+    std::int32_t conduit[2];  ///< deputy: ends of a pipe for bytes on their way (conduit.h), -1
+    std::uint32_t number;     ///< of the channel; unique in the process, 0 is the main thread
+    std::uint32_t cpu;        ///< virtual CPU
     std::uint64_t robust_list, clear_tid;
     std::uint64_t calls;  ///< forwarded
     std::uint64_t mask;   ///< deputy: the signal mask that the kernel has for it
