@@ -226,6 +226,13 @@ std::uint64_t last_of(std::uint32_t node) {
     return nodes[node].last.user + nodes[node].last.system;
 }
 
+std::uint64_t last_of_bodies() {
+    std::uint64_t sum = 0;
+    for (std::uint32_t node = 1; node < max_nodes; ++node)
+        sum += nodes[node].last.user + nodes[node].last.system - nodes[node].last.agent;
+    return sum;
+}
+
 void forget(Thread* thread) {
     ended = Used{};
     asking = Lock{};
@@ -248,9 +255,10 @@ bool heard(std::uint32_t node, const wire::Frame& frame, const void* payload) {
 }
 
 void answer(const wire::Frame& frame) {
+    const std::uint64_t agent = local_clock(thread_clock);
     Rusage usage;
     sys::call_with(__NR_getrusage, rusage_self, &usage);
-    Used used{nanoseconds(usage.user), nanoseconds(usage.system), 0};
+    Used used{nanoseconds(usage.user), nanoseconds(usage.system), 0, agent};
     if (frame.b != no_thread)
         if (const Thread* thread = find_thread(static_cast<std::uint32_t>(frame.b)))
             used.thread = local_clock(clock_of(thread->local_tid)) + thread->used_elsewhere;

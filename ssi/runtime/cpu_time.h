@@ -14,6 +14,7 @@ namespace holon::ssi::cpu_time {
 struct Used {
     std::uint64_t user, system;  ///< of the body process
     std::uint64_t thread;        ///< of the thread asked for, wherever it was; 0: it is not there
+    std::uint64_t agent;         ///< of `user` and `system`: the agent's
 };
 
 /// True: the call is about CPU time, and answered. At home, for the calling thread or the body of a
@@ -37,6 +38,9 @@ void closed(std::uint32_t node);
 void ask_all();
 /// ns that this process has used there, as far as is known. Under the space lock.
 std::uint64_t last_of(std::uint32_t node);
+/// ns that the program's threads have used on all other nodes, as far as is known. Under the space
+/// lock.
+std::uint64_t last_of_bodies();
 /// In a fork child: nothing has been used.
 void forget(Thread* thread);
 

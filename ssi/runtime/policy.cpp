@@ -2,6 +2,7 @@
 #include "ssi/runtime/policy.h"
 
 #include "ssi/runtime/affinity.h"
+#include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/process.h"
@@ -22,6 +23,11 @@ constexpr std::uint64_t fault_cost = 250'000, cold_cost = 100'000, call_cost = 5
 /// else for a while (1 GB takes 2 s).
 constexpr unsigned patience = 3, patience_with_data = 20;
 
+/// Bodies that wait compute nothing, however long: on a slow network, or where others have the CPUs
+/// that the woken threads want, there are too few events for their cost to show. So what is lost
+/// counts against what the bodies have computed, too, once it is this part of the time.
+constexpr std::uint64_t worth_looking = 32;
+
 struct Seen {
     std::uint64_t requests, cold, calls;
 };
@@ -29,6 +35,21 @@ std::uint64_t calls;
 std::uint64_t began;
 Seen before;
 unsigned bad_windows, windows_with_data;
+std::uint64_t computed;  ///< CPU time of bodies when it was last asked for; 0: it was not
+
+/// ns that bodies have computed in this window, as far as it was worth asking for; otherwise, and
+/// in the first window that it is, `most`.
+std::uint64_t computed_by_bodies(bool worth_asking, std::uint64_t most) {
+    if (!worth_asking) {
+        computed = 0;
+        return most;
+    }
+    const std::uint64_t now = cpu_time::last_of_bodies() + 1;
+    const std::uint64_t before_now = computed;
+    computed = now;
+    cpu_time::ask_all();
+    return before_now > 1 && now >= before_now ? now - before_now : most;
+}
 
 }  // namespace
 
@@ -52,7 +73,9 @@ bool judge(std::uint64_t now, const dsm::Counters& counters) {
     // In a fork child all is counted anew.
     const bool fits = away != 0 && began != 0 && length < 2 * window &&
                       seen.requests >= before.requests && seen.cold >= before.cold;
-    const bool bad = fits && lost * 2 > length * away;
+    const std::uint64_t brought =
+        computed_by_bodies(fits && lost * worth_looking > length * away, length * away);
+    const bool bad = fits && (lost * 2 > length * away || lost > brought);
     const bool bad_with_data = fits && (lost + cold * cold_cost) * 2 > length * away;
     if (observe::on()) observe::judged(bad);
     began = now;
