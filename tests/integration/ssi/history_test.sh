@@ -25,4 +25,16 @@ share && share && share
 equal "after four starts it has not left again" 3 "$(started)"
 share
 equal "but it is tried then" 4 "$(started)"
+
+# Where others have the CPUs a woken thread waits long, and few events show that it does.
+burners=()
+for core in 0 1; do
+    for _ in 1 2 3; do
+        timeout 60 taskset -c "$core" sh -c 'while :; do :; done' &
+        burners+=($!)
+    done
+done
+home timeout 50 ssi run "$build/tests/ssi/programs/mutex_pingpong" 200000 >/dev/null
+for each in "${burners[@]}"; do kill "$each" 2>/dev/null; done
+shows "a ping-pong is taken home on a machine that others use" 'mutex_pingpong.*better at home' "$("$sc" log 0)"
 finish
