@@ -6,6 +6,11 @@
 namespace holon::guest {
 namespace {
 
+// The kernel hands a virtio port at most 32 KiB at a time (drivers/char/virtio_console.c,
+// port_fops_write): a frame of two such pieces, header included, leaves no small third.
+constexpr std::size_t full_payload = 2 * 32 * 1024 - channel::header_size;
+static_assert(full_payload <= channel::max_payload);
+
 // Moving the rest down costs as much as it is long: only when at least as much has gone before it.
 void compact(std::string& bytes, std::size_t& start) {
     if (start == bytes.size()) {
@@ -39,7 +44,7 @@ bool OutputStream::send_from(std::uint64_t offset) {
 
 std::string_view OutputStream::unsent() const {
     return std::string_view(bytes_).substr(start_ + static_cast<std::size_t>(sent_ - acknowledged_),
-                                           channel::max_payload);
+                                           full_payload);
 }
 
 bool InputStream::receive(std::uint64_t offset, std::string_view bytes) {
