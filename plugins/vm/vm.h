@@ -63,7 +63,8 @@ class Hypervisor {
     // Connects; ON_END is called from libvirt's event thread for every Holon domain that ends, also
     // after the daemon libvirtd was restarted (the connection is made again), one at a time; not
     // for those that destroy() ends. Never called after the destructor. Domains of an earlier
-    // process are watched once domains() has named them.
+    // process are watched once domains() has named them. The process must ignore SIGPIPE: libvirt
+    // writes to sockets whose other end may be gone.
     Hypervisor(const std::string& uri, std::function<void(const Ended&)> on_end);
     ~Hypervisor();
 
