@@ -65,7 +65,8 @@ struct ControlMessage {
     std::uint64_t value;
     std::uint32_t node_cpus[max_nodes];  ///< welcome only: CPUs of each node, virtual CPU numbers
                                          ///< follow node by node
-    char text[128];                      ///< zero-terminated
+    std::uint64_t timeout;  ///< welcome only: seconds of silence after which a node counts as lost
+    char text[128];         ///< zero-terminated
 };
 
 /// A body process is the runtime's file, executed with argv {"ssi-body", decimal node number}, an

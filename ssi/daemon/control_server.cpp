@@ -178,6 +178,7 @@ bool ControlServer::welcome(Client& client, const ControlMessage& request) {
         message.node_cpus[member.number] = member.cpus;
         if (member.up) message.node |= 1U << member.number;
     }
+    message.timeout = static_cast<std::uint64_t>(peers_.timeout().count());
     client.greeted = true;
     join_session(client);
     std::error_code error;

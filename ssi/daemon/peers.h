@@ -25,6 +25,8 @@ class Peers {
     // The socket, after NODE has accepted the request. Throws Error.
     os::Fd request(std::uint32_t node, const Message& message);
     void forget(std::uint32_t node);
+    // Of silence, after which a node counts as lost.
+    std::chrono::seconds timeout() const { return timeout_; }
 
   private:
     [[noreturn]] void refill();

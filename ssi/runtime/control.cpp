@@ -2,6 +2,7 @@
 #include "ssi/runtime/control.h"
 
 #include "ssi/runtime/layout.h"
+#include "ssi/runtime/link.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/process.h"
 
@@ -106,6 +107,7 @@ long connect_daemon() {
     if (welcome.value < 1 || welcome.value > max_nodes) return -sys::e_inval;
     process.nodes = static_cast<std::uint32_t>(welcome.value);
     process.nodes_up = welcome.node;
+    Link::give_up_after = welcome.timeout * 1'000'000'000;
     for (std::uint32_t i = 0; i < process.nodes; ++i) process.node_cpus[i] = welcome.node_cpus[i];
     if (welcome.text[0] != '\0') {
         process.pinned = true;

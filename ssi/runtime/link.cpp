@@ -9,8 +9,8 @@ namespace holon::ssi {
 namespace {
 
 /// A peer that has stopped (SIGSTOP, a machine that hangs) keeps its connection: TCP answers for
-/// it. Longer than any pause of all nodes at once that the engine should outlive.
-constexpr std::uint64_t ask_after = 5'000'000'000, give_up_after = 60'000'000'000;
+/// it.
+constexpr std::uint64_t ask_after = 5'000'000'000;
 
 /// The same for a body process, which waits when its home is stopped.
 constexpr std::uint64_t ask_soon = 300'000'000, silence = 1'000'000'000;

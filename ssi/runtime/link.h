@@ -31,6 +31,9 @@ class Link {
     /// The other side is there: it is asked when it has been silent for a while, and false is
     /// returned when it has not answered for so long that it will not. `now`: agent_clock().
     bool alive(std::uint64_t now);
+    /// ns of silence after which it is lost: the daemon's --timeout. Longer than any pause of all
+    /// nodes at once that the engine should outlive.
+    static inline std::uint64_t give_up_after = 60'000'000'000;
     /// The other side, asked soon, has said nothing for a second: it is stopped, or has no CPU.
     bool silent(std::uint64_t now);
 

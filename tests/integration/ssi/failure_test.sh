@@ -4,7 +4,7 @@
 # What becomes of a program when a part of it is lost: it ends soon, says why, and others go on.
 # shellcheck source-path=SCRIPTDIR source=ssi.bash
 source "$(dirname "$0")/ssi.bash"
-"$sc" up || { fail "the nodes come up" && finish; }
+"$sc" up -- --timeout 15 || { fail "the nodes come up" && finish; }
 export limit=120
 
 # Two threads that count for ever, one on each node, and a word per second.
@@ -60,13 +60,13 @@ check "and its body process with it" within 10 eval '! kill -0 '"$body"
 
 begin stops
 kill -STOP "$body"
-check "a program whose body process has stopped ends within the time-out" within 90 ended stops
+check "a program whose body process has stopped ends within the time-out" within 40 ended stops
 killed_with stops '^ssi: process [0-9]+ \(home\): a node does not answer'
 kill -KILL "$body"
 
 begin is_cut
 ip netns exec "$HOLON_SSI_CLUSTER-n1" ip link set eth0 down
-check "a program whose link is cut ends within the time-out" within 90 ended is_cut
+check "a program whose link is cut ends within the time-out" within 40 ended is_cut
 killed_with is_cut '^ssi: process [0-9]+ \(home\): (lost the connection|a node does not answer)'
 ip netns exec "$HOLON_SSI_CLUSTER-n1" ip link set eth0 up
 
