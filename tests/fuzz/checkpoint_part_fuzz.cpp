@@ -2,6 +2,7 @@
 // A file of any content is unpacked or found damaged. Its digest is made to fit, so that what is
 // behind that check is reached.
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -16,7 +17,12 @@ namespace {
 
 struct TemporaryFile {
     std::string path = "/tmp/holon-part-fuzz.XXXXXX";
-    TemporaryFile() { ::close(::mkstemp(path.data())); }
+    TemporaryFile() {
+        ::close(::mkstemp(path.data()));
+        // The buffers of a megabyte stay with the process from one run to the next.
+        ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+        ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    }
     ~TemporaryFile() { ::unlink(path.c_str()); }
 } file;
 
