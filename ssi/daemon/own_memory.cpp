@@ -2,6 +2,8 @@
 #include "ssi/daemon/own_memory.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,8 +17,40 @@
 #include "ssi/runtime/parameters.h"
 
 namespace holon::ssi::daemon {
+namespace {
+
+// While it lives, this thread has not CAP_SYS_ADMIN. Whoever reads a pagemap gets the numbers of
+// the machine's page frames if the one who opened it had that (pagemap_read, Linux 6.1), and those
+// are not for programs.
+class WithoutAdmin {
+  public:
+    WithoutAdmin() {
+        call(SYS_capget, before_);
+        Sets without = before_;
+        without.sets[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+        call(SYS_capset, without);
+    }
+    ~WithoutAdmin() { ::syscall(SYS_capset, &before_.header, before_.sets); }
+    WithoutAdmin(const WithoutAdmin&) = delete;
+    WithoutAdmin& operator=(const WithoutAdmin&) = delete;
+
+  private:
+    struct Sets {
+        __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+        __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
+    };
+    Sets before_;
+
+    static void call(long number, Sets& sets) {
+        if (::syscall(number, &sets.header, sets.sets) != 0)
+            throw Error("capabilities: {}", errno_text());
+    }
+};
+
+}  // namespace
 
 os::Fd open_memory_of(pid_t pid, unsigned which, std::string_view proof) {
+    const WithoutAdmin without_admin;
     const std::string folder = "/proc/" + std::to_string(pid);
     const os::Fd process(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const auto open = [&](const char* name) {
