@@ -156,26 +156,16 @@ SavedSession read_session(Members members) {
     return session;
 }
 
-// The plan is read by its own reader, which checks it; the VMs must be the same.
-plan::Plan read_plan(Members& members) {
-    const json plan = members.take("plan");
+// Spec and plan have readers of their own, which check them.
+template <typename Value>
+Value read_by(Value (*reader)(std::string_view), Members& members, const char* key) {
+    const json value = members.take(key);
     try {
-        return plan::from_json(plan.dump());
+        return reader(value.dump());
     } catch (const Error& error) {
-        members.refuse("plan", error.what());
+        members.refuse(key, error.what());
     } catch (const json::exception&) {
-        members.refuse("plan", "not UTF-8");
-    }
-}
-
-spec::Spec read_spec(Members& members) {
-    const json spec = members.take("spec");
-    try {
-        return spec::from_json(spec.dump());
-    } catch (const Error& error) {
-        members.refuse("spec", error.what());
-    } catch (const json::exception&) {
-        members.refuse("spec", "not UTF-8");
+        members.refuse(key, "not UTF-8");
     }
 }
 
@@ -269,8 +259,8 @@ Manifest from_json(std::string_view text) {
     manifest.image = image.text("name", 4096);
     manifest.image_identity = plain(image, "identity");
     image.nothing_left();
-    manifest.spec = read_spec(members);
-    manifest.plan = read_plan(members);
+    manifest.spec = read_by(&spec::from_json, members, "spec");
+    manifest.plan = read_by(&plan::from_json, members, "plan");
     for (Members& entry : members.objects("vms", spec::max_vms))
         manifest.vms.push_back(read_vm(std::move(entry)));
     for (Members& entry : members.objects("sessions", most_sessions))
