@@ -29,7 +29,8 @@ equal "the trace has faults of both threads, calls, recalls and moves" "call fau
     "$(json "$work/t" "' '.join(sorted({e['cat'] for e in d['traceEvents'] if 'cat' in e}))")"
 equal "each fault lasts, on the track of its thread" "True" \
     "$(json "$work/t" "all(e['ph'] == 'X' and e['dur'] >= 0 and e['tid'] > 0 for e in d['traceEvents'] if e.get('cat') == 'fault')")"
-as_nobody ssi profile --spread --output "$work/n" "$programs/false_sharing" 100000 >/dev/null
+cp "$programs/false_sharing" "$work/bin/"
+as_nobody ssi profile --spread --output "$work/n" false_sharing 100000 >/dev/null
 shows "users profile their own programs" 'waited for pages' "$(<"$work/n")"
 home ssi profile --output "$work/w" python3 -c '
 import os, threading, time
