@@ -63,8 +63,9 @@ class Controller:
         if shadow:
             shutil.copytree(shadow, self.folder + "/plugins")
         plugins = ":".join([self.seen + "/plugins"] * bool(shadow) + [stock_plugins()])
+        # With its address: a small root file system has no /etc/hosts.
         lines = {
-            "ClusterName": "trial", "SlurmctldHost": "localhost", "SlurmctldPort": free_port(), "SlurmdPort": free_port(),
+            "ClusterName": "trial", "SlurmctldHost": "localhost(127.0.0.1)", "SlurmctldPort": free_port(), "SlurmdPort": free_port(),
             "AuthType": "auth/none", "CredType": "cred/none", "SlurmUser": "root", "SlurmdUser": "root",
             "StateSaveLocation": self.seen + "/state", "SlurmctldPidFile": self.seen + "/slurmctld.pid",
             "SlurmctldLogFile": self.seen + "/slurmctld.log", "SlurmctldDebug": "info",
