@@ -4,7 +4,7 @@
 # Looking at programs, and moving their threads, as users do it.
 # shellcheck source-path=SCRIPTDIR source=ssi.bash
 source "$(dirname "$0")/ssi.bash"
-up --nodes 2 --runtime "$build/ssi/runtime/ssi-runtime"
+up --nodes 2 --runtime "$work/bin/ssi-runtime"
 programs=$build/tests/ssi/programs
 chmod 777 "$work"
 # json FILE EXPRESSION: of the document d
