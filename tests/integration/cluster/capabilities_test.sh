@@ -28,7 +28,7 @@ shows "sinfo shows it as well" '^n2 +holon: no VM jobs here' "$(on ctl sinfo -h 
 check "placement knows it" within 30 known '"healthy":false,"huge_mb":[0-9]+,"kvm":(true|false),"name":"n2"'
 check "and of the other one" within 60 known '"healthy":false,"huge_mb":[0-9]+,"kvm":(true|false),"name":"n3"'
 equal "whose comment of the site's own stays" rented "$(comment_of n3)"
-equal "neither is drained" "idle" "$(on ctl sinfo -h -n n2,n3 -o %t | sort -u | xargs)"
+equal "neither is drained" "" "$(drained_nodes -n n2,n3)"
 equal "and ordinary jobs go on there" n2 "$(alice srun -w n2 -N1 hostname)"
 "$dc" start n2 libvirtd
 "$dc" start n3 libvirtd
@@ -85,6 +85,5 @@ check "and accepted within seconds where it does" within 30 alice sbatch --test-
 on ctl mv /etc/holon/holon.yaml.before /etc/holon/holon.yaml
 
 bob scancel -u bob
-all_idle() { [[ $(on ctl sinfo -h -o %t | sort -u | xargs) == idle ]]; }
-check "no node was drained" within 60 all_idle
+equal "no node was drained" "" "$(drained_nodes)"
 finish

@@ -18,10 +18,13 @@ int main() {
     MUST(getrlimit(RLIMIT_AS, &limit) == 0);
     limit.rlim_cur = 600 << 20;
     MUST(setrlimit(RLIMIT_AS, &limit) == 0);
-    pthread_barrier_t full;
+    pthread_barrier_t started, full;
+    MUST(pthread_barrier_init(&started, nullptr, threads) == 0);
     MUST(pthread_barrier_init(&full, nullptr, threads) == 0);
     std::size_t enough = 0;
     run_threads(threads, [&](int me) {
+        // Not before all have their stacks: they are of the same memory.
+        pthread_barrier_wait(&started);
         std::size_t count = 0, mine = 0;
         for (std::size_t size = 1 << 20; size >= page; size /= 2)
             for (; count < most; mine += size) {
