@@ -74,7 +74,7 @@ wait_until_running() { within "${2:-30}" job_is "$1" RUNNING; }
 # The nodes out of service, each with its reason. (A node that the backfill scheduler has plans for is "planned" for a
 # while, not idle: that is no fault of anybody's.)
 drained_nodes() {
-    { on ctl sinfo -h -N -t drain,down,fail -o '%N %T %E' "$@" || echo "sinfo does not answer"; } | sort -u
+    { on ctl sinfo -h -N -t drain,down,fail -o '%N %T %E' || echo "sinfo does not answer"; } | sort -u
 }
 
 # Nothing of any job is left on a node (all have ended, so what holond takes for alive counts as well), and no node was

@@ -55,7 +55,7 @@ else
     fail "holon status shows both VMs running" "$(cat "$work/status")"
 fi
 status=$(alice holon status)
-shows "holon status shows job, VM, node, vCPUs, memory, state and address" "$job +vm1 +n2 +[0-9]+ +[0-9]+.* +running .*10\.77\.0\.2" "$status"
+shows "holon status shows job, VM, node, vCPUs, memory, state and address" "$job +vm1 +n[23] +[0-9]+ +[0-9]+.* +running .*10\.77\.0\.2" "$status"
 lacks "bob does not see alice's VMs" vm1 "$(bob holon status 2>&1)"
 shows "holon status --json is JSON with the VMs" '"vm": ?"vm1"' "$(alice holon status --json)"
 alice scancel "$job"

@@ -74,7 +74,7 @@ check "scancel's TERM comes first" within 20 says /shared/signals.out 'got TERM'
 check "and the job ends" wait_for_job "$signals"
 
 # --- one allocation, many steps ---------------------------------------------------------------------------------------
-alice salloc --vm-cluster -N2 --ntasks-per-node=1 --mem=600 --no-shell >"$work/salloc" 2>&1
+alice salloc --vm-cluster -w n1,n2 --ntasks-per-node=1 --mem=600 --no-shell >"$work/salloc" 2>&1
 job=$(grep -oE 'Granted job allocation [0-9]+' "$work/salloc" | grep -oE '[0-9]+$')
 step() { in_directory /tmp srun "--jobid=$job" --overlap "$@"; }
 

@@ -36,8 +36,12 @@ send "stty size\r"
 expected size {\n33 101\r}
 expected again {ready> $}
 stty rows 44 columns 122 < $spawn_out(slave,name)
-send "stty size\r"
-expected resized {\n44 122\r}
+set timeout 2
+for {set asked 0} {$asked < 30} {incr asked} {
+    send "stty size\r"
+    expect -re {\n44 122\r} { puts "\n== resized yes"; break } eof { puts "\n== resized eof"; exit 1 } timeout {}
+}
+set timeout 60
 expected again {ready> $}
 send "sh -c 'echo it; exec sleep 600'\r"
 expected began {\nit\r}

@@ -7,6 +7,8 @@
 int main() {
     constexpr std::size_t page = 4096, length = 8 * page;
     long sum = 0;
+    pthread_barrier_t unmapped;
+    MUST(pthread_barrier_init(&unmapped, nullptr, 3) == 0);
     run_threads(3, [&](int me) {
         auto* area =
             static_cast<unsigned char*>(mmap(nullptr, length, PROT_READ | PROT_WRITE,
@@ -17,6 +19,8 @@ int main() {
         for (std::size_t i = 0; i < length; i += page) add(sum, long(area[i]));
         MUST(munlock(area, length) == 0);
         MUST(munmap(area, length) == 0);
+        // Nor may another thread have been given the place.
+        pthread_barrier_wait(&unmapped);
         MUST(mlock(area, page) == -1 && errno == ENOMEM);
     });
     std::printf("sum %ld\n", sum);
