@@ -112,6 +112,39 @@ void converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, RunResu
     }
 }
 
+// Its standard descriptors are IN, OUT and ERR, all others are closed.
+pid_t start(const std::vector<std::string>& argv, const RunOptions& options, int in, int out,
+            int err) {
+    std::vector<char*> arguments, environment;
+    for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    std::vector<std::string> env = options.env;
+    if (env.empty())
+        env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
+    for (const auto& entry : env) environment.push_back(const_cast<char*>(entry.c_str()));
+    environment.push_back(nullptr);
+
+    const pid_t parent = ::getpid();
+    pid_t child = ::fork();
+    if (child < 0) throw Error("{}: fork: {}", argv.front(), errno_text());
+    if (child == 0) {
+        reset_signals();
+        ::dup2(in, 0);
+        ::dup2(out, 1);
+        ::dup2(err, 2);
+        ::syscall(SYS_close_range, 3u, ~0u, 0u);
+        if (options.as) become(*options.as);
+        // Last, for a change of identity clears it; and the parent may be dead by now.
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != parent) ::_exit(127);
+        if (::chdir(options.working_directory.c_str()) != 0)
+            give_up(options.working_directory.c_str());
+        ::execvpe(arguments[0], arguments.data(), environment.data());
+        give_up(arguments[0]);
+    }
+    return child;
+}
+
 }  // namespace
 
 Identity identity_of(uid_t uid) {
@@ -133,33 +166,40 @@ Identity identity_of(uid_t uid) {
     return who;
 }
 
-RunResult run(const std::vector<std::string>& argv, const RunOptions& options) {
-    std::vector<char*> arguments, environment;
-    for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-    arguments.push_back(nullptr);
-    std::vector<std::string> env = options.env;
-    if (env.empty())
-        env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
-    for (const auto& entry : env) environment.push_back(const_cast<char*>(entry.c_str()));
-    environment.push_back(nullptr);
+Child::Child(const std::vector<std::string>& argv, const RunOptions& options, Fd input, Fd output) {
+    Pipe messages;
+    pid_ = start(argv, options, input.get(), output.valid() ? output.get() : messages.write.get(),
+                 messages.write.get());
+    messages_ = std::move(messages.read);
+}
 
+Child::~Child() {
+    kill();
+    wait();
+}
+
+void Child::kill() {
+    std::lock_guard guard(lock_);
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+int Child::wait() {
+    // The pid is not given up before the lock is held: kill() must not meet another process.
+    siginfo_t ended{};
+    while (pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR) {
+    }
+    std::lock_guard guard(lock_);
+    while (pid_ > 0 && ::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return status_;
+}
+
+RunResult run(const std::vector<std::string>& argv, const RunOptions& options) {
     Pipe in, out, err;
     RunResult result;
-    pid_t child = ::fork();
-    if (child < 0) throw Error("{}: fork: {}", argv.front(), errno_text());
-    if (child == 0) {
-        reset_signals();
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        ::dup2(in.read.get(), 0);
-        ::dup2(out.write.get(), 1);
-        ::dup2(err.write.get(), 2);
-        ::syscall(SYS_close_range, 3u, ~0u, 0u);
-        if (options.as) become(*options.as);
-        if (::chdir(options.working_directory.c_str()) != 0)
-            give_up(options.working_directory.c_str());
-        ::execvpe(arguments[0], arguments.data(), environment.data());
-        give_up(arguments[0]);
-    }
+    const pid_t child = start(argv, options, in.read.get(), out.write.get(), err.write.get());
     in.read.reset();
     out.write.reset();
     err.write.reset();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,9 +46,35 @@ struct RunResult {
 };
 
 // Runs argv[0] (looked up in PATH) and collects its output (each stream up to 16 MiB).
+// The program is killed when the calling thread ends, and so with its process.
 RunResult run(const std::vector<std::string>& argv, const RunOptions& options = {});
 // The same; a non-zero status is an Error with the program's name and its last stderr line.
 std::string run_checked(const std::vector<std::string>& argv, const RunOptions& options = {});
+
+// A program that runs beside us, for as long as this object lives: what takes minutes and is fed or
+// read through descriptors, where run() collects everything. Its standard input is INPUT, its
+// standard output OUTPUT (invalid: the same as its standard error); standard error can be read from
+// messages(), of which the end comes when the program has ended. It gets the identity, environment
+// and directory of the options. Killed when this object goes, or when the thread that made it ends.
+// Any thread may kill() it, also while another waits.
+class Child {
+  public:
+    Child(const std::vector<std::string>& argv, const RunOptions& options, Fd input, Fd output);
+    ~Child();
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+
+    Fd& messages() { return messages_; }
+    void kill();
+    // Waits for its end; the status as from waitpid(2).
+    int wait();
+
+  private:
+    std::mutex lock_;
+    pid_t pid_ = -1;
+    int status_ = 0;
+    Fd messages_;
+};
 
 // Opens PATH with the rights of WHO: in a forked child that has taken WHO's uid, gid and groups,
 // and that passes the descriptor back over a socket. Symbolic links are therefore followed with the
