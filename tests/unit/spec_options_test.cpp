@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "plugins/os/error.h"
 #include "plugins/spec/spec.h"
@@ -51,6 +53,20 @@ TEST(SpecOptions, TheReleaseHasItsEightOptions) {
     EXPECT_EQ(names,
               (std::vector<std::string>{"vm-cluster", "vm-smp", "vm-image", "vm-cpus", "vm-mem",
                                         "vm-network", "vm-boot-timeout", "no-vm"}));
+}
+
+TEST(SpecOptions, TheReadmeShowsThemAsSlurmPrintsThem) {
+    std::stringstream readme;
+    readme << std::ifstream(HOLON_SOURCE_DIR "/README.md").rdbuf();
+    for (const auto& option : spec::options()) {
+        std::string line = std::string("      --") + option.name;
+        if (option.arg != nullptr)
+            line += option.arg_optional ? "=[" + std::string(option.arg) + "]"
+                                        : "=" + std::string(option.arg);
+        line.resize(30, ' ');
+        EXPECT_NE(std::string::npos, readme.str().find(line + option.usage + "\n"))
+            << "README.md lacks: " << line << option.usage;
+    }
 }
 
 TEST(SpecOptions, OnlyAModeAsksForVms) {
