@@ -86,16 +86,7 @@ unix_sock_ro_perms = "0700"
 unix_sock_rw_perms = "0700"
 host_uuid_source = "machine-id"
 END
-    cat >"$etc/libvirt/qemu.conf" <<'END'
-user = "root"
-group = "root"
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-stdio_handler = "file"
-remember_owner = 0
-lock_manager = "nop"
-END
+    cp "$SCRIPTS/../etc/qemu.conf.holon" "$etc/libvirt/qemu.conf"
 }
 
 layer_slurm() {
