@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// slurm.conf and the plugins: the same questions on nodes and controllers.
+// slurm.conf and the plugins: the same questions on nodes and controllers. The options come with
+// spank_holon.so, so login hosts are asked for that, too.
 #include <dlfcn.h>
 #include <fmt/ranges.h>
 #include <glob.h>
@@ -181,7 +182,7 @@ std::vector<Check> slurm_checks() {
         {"prolog", on_node | on_controller, flags},
         {"interactive", on_node | on_controller, launch},
         {"confinement", on_node | on_controller, confinement},
-        {"spank", on_node | on_controller, plugstack},
+        {"spank", everywhere, plugstack},
         {"job_submit", on_controller, job_submit},
         {"select", on_controller, select_plugin},
     };

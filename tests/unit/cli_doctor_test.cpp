@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "cli/doctor/check.h"
@@ -150,6 +151,14 @@ TEST(Doctor, ThePluginMustBeNamedInPlugstackAndBeThere) {
     EXPECT_THAT(check("spank", site).seen, HasSubstr("is not in PluginDir"));
     folder.write("spank_holon.so", "not a shared object");
     EXPECT_EQ(check("spank", site).verdict, Verdict::not_checked);
+}
+
+TEST(Doctor, LoginHostsAreLookedAtForWhatBringsTheOptions) {
+    const auto checks = all_checks();
+    const auto spank = std::find_if(checks.begin(), checks.end(),
+                                    [](const Check& c) { return c.name == std::string("spank"); });
+    ASSERT_NE(spank, checks.end());
+    EXPECT_TRUE((spank->roles & everywhere) != 0);
 }
 
 TEST(Doctor, UsersQemuMustGetThroughLibvirtsFolder) {
