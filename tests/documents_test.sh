@@ -59,5 +59,18 @@ while IFS=: read -r document path; do
     [[ -e $path ]] || complain "$document: there is no $path"
 done < <(git ls-files '*.md' | xargs grep -oE "\`($folders)/[a-z0-9_./-]*\`" /dev/null)
 
+# The guide has Debian 12's packages of all libraries that what is installed is linked with. Slurm, MUNGE and the compiler's
+# own are on every host that has Slurm.
+guide=$(<docs/admin-guide.md)
+installed=("$holon" "$ssi" "$build"/plugins/node/holond "$build"/ssi/daemon/ssid "$build"/spank/run/holon-run
+    "$build"/plugins/checkpoint/holon-checkpoint "$build"/spank/spank_holon.so "$build"/plugins/job_submit/job_submit_holon.so)
+if grep -q bookworm /etc/os-release && [[ ! $(ldd "$holon") =~ asan ]]; then
+    for library in $(objdump -p "${installed[@]}" | sed -n 's/^ *NEEDED *//p' | sort -u); do
+        package=$(dpkg-query -S "*/$library" 2>/dev/null | sed -n '1s/:.*//p')
+        case $package in libc6 | libstdc++6 | libgcc-s1 | libmunge2) continue ;; esac
+        [[ -n $package && " $guide " =~ [[:space:]]"$package"[[:space:]] ]] || complain "docs/admin-guide.md lacks the package of $library: $package"
+    done
+fi
+
 [[ $failures -eq 0 ]] && echo "ok - the documents name what is there"
 exit $((failures > 0))
