@@ -50,6 +50,18 @@ class Connection {
         return call(handle.get());
     }
 
+    // The same for a call that must not be made twice: where libvirtd went away, it throws.
+    template <typename Call>
+    auto once(Call&& call) {
+        std::shared_ptr<virConnect> handle = use();
+        try {
+            return call(handle.get());
+        } catch (const Broken&) {
+            lose(handle.get());
+            throw;
+        }
+    }
+
     // Throws libvirt's last error, for OBJECT, as Broken or as Error.
     [[noreturn]] static void fail(const std::string& object);
     // The active "holon-…" domains.

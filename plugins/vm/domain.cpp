@@ -118,7 +118,8 @@ std::string domain_xml(const Machine& machine) {
     with(text_node(domain, "memory", fmt::format("{}", machine.vm.memory_mb)), "unit", "MiB");
     text_node(domain, "vcpu", fmt::format("{}", machine.vm.cpus));
     auto os = domain.append_child("os");
-    with(with(text_node(os, "type", "hvm"), "arch", "x86_64"), "machine", "pc");
+    with(with(text_node(os, "type", "hvm"), "arch", "x86_64"), "machine",
+         machine.type.empty() ? "pc" : machine.type.c_str());
     text_node(os, "kernel", machine.kernel.string());
     text_node(os, "initrd", machine.initrd.string());
     text_node(os, "cmdline", machine.command_line);
@@ -134,6 +135,12 @@ std::string domain_xml(const Machine& machine) {
     auto label = with(with(with(domain.append_child("seclabel"), "type", "static"), "model", "dac"),
                       "relabel", "no");
     text_node(label, "label", fmt::format("+{}:+{}", machine.uid, machine.gid));
+    if (machine.restored) {
+        with(domain, "xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
+        auto arguments = domain.append_child("qemu:commandline");
+        with(arguments.append_child("qemu:arg"), "value", "-incoming");
+        with(arguments.append_child("qemu:arg"), "value", "defer");
+    }
     std::ostringstream out;
     document.save(out, " ", pugi::format_default | pugi::format_no_declaration);
     return out.str();

@@ -13,6 +13,8 @@
 #include "plugins/os/process.h"
 #include "plugins/vm/connection.h"
 #include "plugins/vm/ends.h"
+#include "plugins/vm/hardware.h"
+#include "plugins/vm/save_domain.h"
 #include "plugins/vm/vm.h"
 
 namespace holon::vm {
@@ -179,6 +181,41 @@ bool Hypervisor::alive(const std::string& name) {
         Domain domain = look_up(handle, name);
         return domain && ::virDomainIsActive(domain.get()) == 1;
     });
+}
+
+std::unique_ptr<Save> Hypervisor::save(const SaveRequest& request) {
+    return std::make_unique<DomainSave>(state_->connection, request, qemu_pid(request.domain));
+}
+
+void Hypervisor::end_save(const std::string& domain) {
+    DomainSave(state_->connection, {domain, 0, {}}, 0).forget_leftovers();
+}
+
+void Hypervisor::load_memory(const std::string& name, int stream) {
+    const Monitor monitor(state_->connection, name);
+    monitor.give("holon-load", stream);
+    monitor.ask("migrate-incoming", {{"uri", "fd:holon-load"}});
+    monitor.until("loading the memory", std::chrono::hours(1), [&] {
+        const auto answer = monitor.ask("query-migrate");
+        const auto status = answer.value("status", std::string("none"));
+        if (status == "failed")
+            throw Error("{}: QEMU cannot load the saved memory{}{}", name,
+                        answer.contains("error-desc") ? ": " : "",
+                        answer.value("error-desc", std::string()));
+        return status == "completed";
+    });
+}
+
+Hardware Hypervisor::hardware(const std::string& name, const Machine& machine) {
+    return state_->connection.with([&](virConnectPtr handle) {
+        Domain domain = look_up(handle, name);
+        if (!domain) throw Error("{}: it is not there any more", name);
+        return hardware_of(handle, domain.get(), machine);
+    });
+}
+
+std::string Hypervisor::cannot_restore(const Hardware& saved) {
+    return state_->connection.with([&](virConnectPtr handle) { return why_not_on(saved, handle); });
 }
 
 }  // namespace holon::vm

@@ -42,6 +42,22 @@ struct Machine {
     std::string tap;
     std::filesystem::path channel_socket;  // QEMU listens; virtio-serial port "org.holon.0"
     std::filesystem::path console_socket;  // QEMU listens; the guest's ttyS0
+    std::string type;                      // QEMU's machine type; empty: its newest "pc"
+    bool restored = false;                 // it waits for memory (load_memory) instead of booting
+};
+
+// Which devices a Machine has, and in which order: a saved VM can only be loaded into the same.
+// Raise it with every change of domain_xml() that a guest could notice.
+inline constexpr std::uint32_t hardware_layout = 1;
+
+// A machine as its guest knows it, apart from its size.
+struct Hardware {
+    std::uint32_t layout = hardware_layout;
+    std::string type;  // "pc-i440fx-7.2"
+    bool kvm = false;
+    std::string cpu;       // model; "host" (KVM) or "max" (TCG) without one
+    std::string host_cpu;  // the processor's name
+    std::string qemu;      // "7.2.22"
 };
 
 std::string domain_name(plan::Job job, std::uint32_t vm_index);
@@ -56,6 +72,15 @@ struct Ended {
     std::string domain;
     End how{};
     std::string detail;  // libvirt's words
+};
+
+class Save;  // save.h
+struct SaveRequest {
+    std::string domain;
+    std::uint64_t memory_mb = 0;
+    // An empty qcow2 file on the same base as the VM's overlay, which QEMU may write to; gets what
+    // the overlay holds at the cut. Empty: the VM has no disk.
+    std::filesystem::path disk_copy;
 };
 
 class Hypervisor {
@@ -76,6 +101,18 @@ class Hypervisor {
     void destroy(const std::string& domain);  // idempotent
     std::vector<std::string> domains();       // all active "holon-…" domains
     bool alive(const std::string& domain);
+
+    // A save of a domain that runs (save.h). The Hypervisor must outlive it.
+    std::unique_ptr<Save> save(const SaveRequest& request);
+    // Ends what a daemon that died in mid-save left in QEMU; resume() then lets the VM run on.
+    void end_save(const std::string& domain);
+    // The machine that DOMAIN was made as.
+    Hardware hardware(const std::string& domain, const Machine& machine);
+    // Why a VM that was saved on HARDWARE cannot go on here; empty: it can.
+    std::string cannot_restore(const Hardware& hardware);
+    // Reads the memory of a domain that was created with Machine::restored, to the end of STREAM (a
+    // pipe). Then resume() lets it go on.
+    void load_memory(const std::string& domain, int stream);
 
   private:
     struct State;

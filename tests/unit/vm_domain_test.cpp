@@ -118,5 +118,16 @@ TEST(VmDomain, HasChannelAndConsoleOnSocketsThatQemuListensOn) {
     EXPECT_EQ(xml("//serial/source[@mode='bind']/@path"), "/run/job/vm3.console");
 }
 
+TEST(VmDomain, OneThatComesFromACheckpointWaitsForItsMemoryInTheSameMachine) {
+    Machine machine = whole_machine();
+    EXPECT_EQ(Xml(machine)("/domain/os/type/@machine"), "pc");
+    EXPECT_EQ(Xml(machine).count("//*[name()='qemu:arg']"), 0u);
+    machine.restored = true;
+    machine.type = "pc-i440fx-7.2";
+    EXPECT_EQ(Xml(machine)("/domain/os/type/@machine"), "pc-i440fx-7.2");
+    EXPECT_EQ(Xml(machine)("//*[name()='qemu:arg'][1]/@value"), "-incoming");
+    EXPECT_EQ(Xml(machine)("//*[name()='qemu:arg'][2]/@value"), "defer");
+}
+
 }  // namespace
 }  // namespace holon::vm

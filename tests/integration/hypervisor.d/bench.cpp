@@ -20,6 +20,7 @@
 
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
+#include "plugins/os/process.h"
 
 namespace holon::trial {
 namespace {
@@ -59,15 +60,14 @@ std::string archived(const std::string& name, const std::string& content, unsign
     return out;
 }
 
-fs::path guest_initrd() {
-    static const fs::path path = [] {
-        fs::path made = fs::path(setting("HOLON_TRIAL_DIR")) / "guest.cpio";
+// UNDER: an initramfs whose files the guest finds too.
+fs::path guest_initrd(const std::string& name, const std::string& under) {
+    fs::path made = fs::path(setting("HOLON_TRIAL_DIR")) / name;
+    if (!fs::exists(made))
         std::ofstream(made, std::ios::binary)
-            << archived("init", os::read_file(HYPERVISOR_GUEST), 0100755)
+            << under << archived("init", os::read_file(HYPERVISOR_GUEST), 0100755)
             << archived("TRAILER!!!", "", 0);
-        return made;
-    }();
-    return path;
+    return made;
 }
 
 }  // namespace
@@ -140,6 +140,23 @@ void Console::say(const std::string& line) {
     os::write_all(socket_.get(), text.data(), text.size());
 }
 
+std::uint64_t Console::ask(const std::string& line, const std::string& word) {
+    seen_.clear();
+    say(line);
+    // The number is whole when the end of its line has come.
+    std::size_t at = 0;
+    const std::string before = "\n" + word + " ";
+    if (!wait_for(before)) throw Error("no answer to '{}' but '{}'", line, seen_);
+    at = seen_.find(before) + before.size();
+    while (seen_.find('\n', at) == seen_.npos) {
+        const std::string so_far = seen_;
+        seen_.clear();
+        if (!wait_for("\n")) throw Error("half an answer to '{}'", line);
+        seen_ = so_far + seen_;
+    }
+    return std::stoull(seen_.substr(at));
+}
+
 Job::Job(std::uint64_t limit_mb) {
     std::istringstream list(
         setting("HOLON_TRIAL_CGROUPS"));  // the test's own directory in each hierarchy
@@ -189,7 +206,7 @@ vm::Machine machine(std::uint32_t index) {
     machine.vm.memory_mb = 256;
     machine.uid = machine.gid = 1000;
     machine.kernel = setting("HOLON_TRIAL_KERNEL");
-    machine.initrd = guest_initrd();
+    machine.initrd = guest_initrd("guest.cpio", "");
     machine.command_line =
         "console=ttyS0 rdinit=/init panic=-1 quiet cryptomgr.notests mitigations=off nokaslr "
         "tsc=reliable "
@@ -198,6 +215,31 @@ vm::Machine machine(std::uint32_t index) {
     machine.channel_socket = directory / (machine.vm.name + ".channel");
     machine.console_socket = directory / (machine.vm.name + ".console");
     return machine;
+}
+
+vm::Machine machine_with_disk(std::uint32_t index) {
+    const fs::path directory = setting("HOLON_TRIAL_DIR");
+    vm::Machine machine = trial::machine(index);
+    machine.initrd = guest_initrd(
+        "disk.cpio",
+        os::read_file(fs::path(setting("HOLON_TRIAL_KERNEL")).parent_path() / "initrd.cpio"));
+    machine.disk.base = directory / "base.raw";
+    machine.disk.base_format = "raw";
+    if (!fs::exists(machine.disk.base)) {
+        std::ofstream(machine.disk.base).close();
+        fs::resize_file(machine.disk.base, 16u << 20);
+    }
+    return machine;
+}
+
+fs::path overlay(const vm::Machine& machine, const std::string& name) {
+    fs::path path = fs::path(setting("HOLON_TRIAL_DIR")) / name;
+    fs::remove(path);
+    os::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-F", machine.disk.base_format,
+                     "-b", machine.disk.base, path});
+    if (::chown(path.c_str(), machine.uid, machine.gid) != 0)
+        throw Error("{}: {}", path.string(), errno_text());
+    return path;
 }
 
 std::string status_field(pid_t pid, const std::string& key) {

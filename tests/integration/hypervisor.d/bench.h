@@ -51,6 +51,8 @@ class Console {
     explicit Console(const std::filesystem::path& socket);
     bool wait_for(const std::string& text);
     void say(const std::string& line);
+    // Says LINE and returns the number after WORD in what follows.
+    std::uint64_t ask(const std::string& line, const std::string& word);
 
   private:
     os::Fd socket_;
@@ -75,6 +77,11 @@ constexpr std::uint32_t job_id = 7;
 
 // A VM of 256 MiB for uid 1000 that boots the test's own guest.
 vm::Machine machine(std::uint32_t index);
+// The same with the modules for a disk of 16 MiB and its base, which is empty; it has no overlay
+// yet.
+vm::Machine machine_with_disk(std::uint32_t index);
+// A new overlay on MACHINE's base, its user's.
+std::filesystem::path overlay(const vm::Machine& machine, const std::string& name);
 
 std::string status_field(pid_t pid, const std::string& key);  // of /proc/PID/status, "" when gone
 std::uint64_t number_in(const std::filesystem::path& file);

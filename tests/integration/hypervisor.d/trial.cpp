@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include "bench.h"
+#include "fixture.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
+#include "save_trial.h"
 
 namespace holon::vm {
 namespace {
@@ -20,31 +22,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// One libvirtd for all; a Hypervisor for each.
-class HypervisorTrial : public ::testing::Test {
-  protected:
-    static inline trial::Libvirtd libvirtd;
-    static void SetUpTestSuite() { libvirtd.start(); }
-    static void TearDownTestSuite() { libvirtd.stop(SIGTERM); }
-
-    trial::Ends ends;
-    std::unique_ptr<Hypervisor> hypervisor;
-    void SetUp() override {
-        hypervisor =
-            std::make_unique<Hypervisor>("qemu:///system", [this](const Ended& e) { ends.add(e); });
-    }
-    void TearDown() override {
-        for (const auto& domain : hypervisor->domains()) hypervisor->destroy(domain);
-    }
-
-    pid_t boot(std::uint32_t index) {
-        const Machine made = machine(index);
-        const pid_t pid = hypervisor->create_paused(made);
-        hypervisor->resume(domain_name(made.job, index));
-        return pid;
-    }
-    static std::string name(std::uint32_t index) { return domain_name({trial::job_id, 0}, index); }
-};
+using HypervisorTrial = trial::HypervisorFixture;
 
 TEST_F(HypervisorTrial, QemuIsTheUsersAndGuestMemoryIsTouchedOnlyInsideTheJob) {
     trial::Job job(512);
@@ -233,6 +211,7 @@ TEST(AccelerationTrial, IsDecidedWithinTenSecondsAndRemembered) {
 
 int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);  // as vm.h asks of whoever has a Hypervisor
+    if (argc == 3 && std::string(argv[1]) == "--save") return holon::vm::save_to_stdout(argv[2]);
     ::testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+
+namespace holon::vm {
+
+// Saves DOMAIN to standard output: a daemon that a test can kill while it does so.
+int save_to_stdout(const std::string& domain);
+
+}  // namespace holon::vm
