@@ -72,8 +72,10 @@ Finding libvirt(const Site& site) {
             },
             std::chrono::seconds(15)));
     } catch (const Error& error) {
-        return bad(fmt::format("{}: {}", uri, error.what()),
-                   "start libvirtd (systemctl enable --now libvirtd) and install qemu-system-x86");
+        return bad(
+            fmt::format("{}: {}", uri, error.what()),
+            "install libvirtd (Debian: libvirt-daemon-system) and qemu-system-x86, and start "
+            "it: systemctl enable --now libvirtd");
     }
 }
 
