@@ -3,7 +3,7 @@
 #
 # usage: tests/install_test.sh BUILD
 #
-# `cmake --install` over an older release: the site's holon.yaml stays as it is.
+# `cmake --install` over an older release: the site's holon.yaml stays as it is. And systemd never gives up a daemon.
 set -euo pipefail
 install=$1/etc/cmake_install.cmake
 DESTDIR=$(mktemp -d)
@@ -18,4 +18,9 @@ cmake -P "$install" >/dev/null
     { echo "not ok - an installation replaced the site's holon.yaml"; exit 1; }
 find "$DESTDIR" -path '*/examples/holon.yaml' | grep -q . ||
     { echo "not ok - the shipped holon.yaml is not among the examples"; exit 1; }
-echo "ok - the site's holon.yaml outlives an installation"
+for unit in holond holond-controller ssid; do
+    file=$(find "$DESTDIR" -name "$unit.service")
+    sed '/^\[Service\]/,$d' "$file" | grep -qx StartLimitIntervalSec=0 ||
+        { echo "not ok - systemd gives $unit up when it has failed five times"; exit 1; }
+done
+echo "ok - the site's holon.yaml outlives an installation, and the daemons their failures"
