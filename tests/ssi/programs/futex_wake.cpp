@@ -28,10 +28,11 @@ int main() {
 
     // By bit set: only the one that is meant goes on.
     std::uint32_t bits = 0;
-    int ended[2] = {0, 0};
+    int ended[2] = {0, 0}, gone[2] = {0, 0};
     const auto by_bit = [&](int i) {
         while (get(ended[i]) == 0)
             syscall(SYS_futex, &bits, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 1u << i);
+        set(gone[i], 1);
     };
     Thread<decltype(by_bit)> two[2];
     for (int i = 0; i < 2; ++i) two[i].start(by_bit, i);
@@ -41,10 +42,11 @@ int main() {
                            1u << i) == 1;
         }));
         set(ended[i], 1);
-        syscall(SYS_futex, &bits, FUTEX_WAKE_BITSET_PRIVATE, 10, nullptr, nullptr, 1u << i);
+        // The word that is waited for stays what it is, so one that has looked before this may
+        // wait after any wake-up: until it is seen to have gone.
         MUST(becomes([&] {
             syscall(SYS_futex, &bits, FUTEX_WAKE_BITSET_PRIVATE, 10, nullptr, nullptr, 1u << i);
-            return get(ended[i]) == 1;
+            return get(gone[i]) == 1;
         }));
         two[i].join();
         std::printf("bit %d\n", i);
