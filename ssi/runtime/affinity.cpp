@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/affinity.h"
 
+#include "ssi/runtime/departure.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/parameters.h"
 #include "ssi/runtime/placement.h"
@@ -197,8 +198,7 @@ long set(Thread* thread, Thread* target, const CallArgs& call, sys::UContext* co
         }
         return 0;
     }
-    __atomic_store_n(&target->leaving, 1U, __ATOMIC_RELEASE);
-    sys::call_with(__NR_tgkill, process.pid, target->tid, sys::sig_sys);
+    departure::ask(target);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
+#include "ssi/runtime/departure.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/policy.h"
@@ -190,6 +191,7 @@ void stop_with_home(bool silent) {
         }
         sys::call_with(__NR_ppoll, polled, count, timeout, 0, 0);
         if (polled[2].revents != 0) relocate::take_order();
+        const std::uint64_t sleepers = departure::look_again();
         Holding held(memory::lock());
         memory::Batch batch;
         if (polled[1].revents != 0) {
@@ -206,6 +208,7 @@ void stop_with_home(bool silent) {
         memory::check(memory::home().tick(now));
         batch.end();
         look = observe::tick(now, memory::home().counters());
+        if (sleepers != 0 && (look == 0 || sleepers < look)) look = sleepers;
         for (std::size_t i = others; i < count; ++i)
             if (process.body_on[node_of[i]] && !memory::link(node_of[i]).alive(now))
                 die("a node does not answer", node_of[i]);

@@ -195,6 +195,10 @@ void serve_vdso() {
     reinterpret_cast<vdso::VdsoData*>(vdso::data_address)->forward = &ask_as_program;
 }
 
+std::uint64_t on_this_kernel(const Thread* thread) {
+    return local_clock(clock_of(thread->local_tid));
+}
+
 std::uint64_t of_thread(const Thread* thread) {
     return local_clock(thread_clock) + thread->used_elsewhere;
 }

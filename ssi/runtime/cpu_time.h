@@ -25,6 +25,8 @@ bool body_call(Thread* thread, const Call& call, long& result);
 /// In a body process: the vDSO asks for clocks of CPU time like a program.
 void serve_vdso();
 
+/// ns that a thread which is on this kernel has used here.
+std::uint64_t on_this_kernel(const Thread* thread);
 /// ns that the calling thread has used so far, on all nodes.
 std::uint64_t of_thread(const Thread* thread);
 /// Under way to this kernel, or from it: `state_used` is what it has used, on all nodes.

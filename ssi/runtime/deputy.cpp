@@ -98,6 +98,16 @@ void take_state(Thread* thread, const std::uint8_t* data, std::size_t size) {
         die("a body sent a broken thread state", static_cast<long>(size));
 }
 
+/// A call that may wait; `make` makes it. One that is given up goes on at home with what is left.
+template <typename Make>
+long wait_in(Thread* thread, const CallArgs& args, const Make& make) {
+    waits::begin(thread, args);
+    const long result = make();
+    if (result == restart && __atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0)
+        waits::given_up(thread, args);
+    return result;
+}
+
 /// `unseen`: signals are on their way to the body, which it had not seen when it made the call.
 Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::size_t extra_size,
             bool carries, bool unseen) {
@@ -136,6 +146,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
             is_thread ? create_thread(thread, state, args) : create_process(thread, state, args),
             0};
     }
+    const auto make = [&] { return ssi_interruptible(thread, call.number, args.a); };
     switch (call.number) {
         case __NR_rt_sigaction:
             return {signal_action(call.args[0], static_cast<std::uint64_t>(call.args[1]),
@@ -147,7 +158,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         case __NR_execveat:
             return {ssi_notified(call.number, args.a), 0};
         case __NR_futex:
-            return {futex_call(thread, args), 0};
+            return {wait_in(thread, args, [&] { return futex_call(thread, args); }), 0};
         case __NR_sched_getaffinity:
         case __NR_sched_setaffinity:
             return {affinity::call(thread, args, nullptr), 0};
@@ -162,10 +173,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         case __NR_epoll_pwait:
         case epoll_pwait2: {
             thread->temporary_mask = true;
-            waits::begin(thread, args);
-            result = ssi_interruptible(thread, call.number, args.a);
-            if (result == restart && __atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0)
-                waits::given_up(thread, args);
+            result = wait_in(thread, args, make);
             thread->temporary_mask = false;
             return {result, 0};
         }
@@ -190,11 +198,7 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         const long n = ssi_interruptible(thread, call.number, args.a);
         return {n, n > 0 ? static_cast<std::size_t>(n) : 0};
     }
-    waits::begin(thread, args);
-    result = ssi_interruptible(thread, call.number, args.a);
-    if (result == restart && __atomic_load_n(&thread->recalled, __ATOMIC_ACQUIRE) != 0)
-        waits::given_up(thread, args);
-    return {result, 0};
+    return {wait_in(thread, args, make), 0};
 }
 
 /// A signal that its body kept back: blocked in the body's mask, so in this thread's too.

@@ -4,6 +4,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/cpu_time.h"
+#include "ssi/runtime/departure.h"
 #include "ssi/runtime/filter.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/parameters.h"
@@ -233,10 +234,12 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
     if (info->code <= 0) {
         if (ssi_prepared != 0) {
-            if (layout::in_range(context->rip) || in_kernel_vdso(context->rip))
+            if (layout::in_range(context->rip) || in_kernel_vdso(context->rip)) {
                 affinity::leave_later(self());
-            else
+            } else {
+                departure::repeat_call(self(), context);
                 affinity::leave_if_asked(self(), context);
+            }
             interrupted_deputy(context);
             return;
         }

@@ -129,9 +129,9 @@ void come_home(Thread* thread) {
     thread->pending_signals = 0;
     homecomings.advance();
     cpu_time::arrive(thread, thread->state.used);
+    waits::go_on(thread);
     relocate::arrived_home(thread, was_away);
     affinity::leave_again(thread);
-    waits::go_on(thread);
     sys::call_with(__NR_arch_prctl, arch_set_fs, thread->state.fs_base);
     resume(thread, thread->state, thread->state.context.stack);
 }

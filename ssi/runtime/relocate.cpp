@@ -3,6 +3,7 @@
 
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/control.h"
+#include "ssi/runtime/departure.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/policy.h"
 #include "ssi/runtime/process.h"
@@ -54,8 +55,7 @@ void move(Thread* thread) {
         return answer(thread, "it is bound to CPUs of other nodes");
     __atomic_store_n(&thread->destination, order.node + 1, __ATOMIC_RELEASE);
     if (thread->node != 0) return recall_one(thread);
-    __atomic_store_n(&thread->leaving, 1U, __ATOMIC_RELEASE);
-    sys::call_with(__NR_tgkill, process.pid, thread->tid, sys::sig_sys);
+    departure::ask(thread);
 }
 
 void move_threads(const ControlMessage& message) {

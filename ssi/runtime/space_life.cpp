@@ -9,6 +9,7 @@
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/cpu_time.h"
+#include "ssi/runtime/departure.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/observe.h"
 #include "ssi/runtime/parameters.h"
@@ -206,6 +207,7 @@ void forget() {
     auto* parameters = reinterpret_cast<Parameters*>(layout::parameters);
     memset(parameters->proof, 0, sizeof parameters->proof);
     relocate::forget();
+    departure::forget();
     observe::forget();
     process.armed = false;
     process.pinned = false;

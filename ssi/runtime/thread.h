@@ -72,8 +72,16 @@ struct Thread {
     CpuMask allowed;             ///< at home: the virtual CPUs it may use; under thread_lock
     std::uint32_t bound;         ///< at home: its kernel does not let it use all of the home's CPUs
     std::uint32_t leaving;       ///< at home: must be on another node
-    std::uint32_t destination;   ///< at home: a user wants it there (relocate.cpp): node + 1; 0: no
-    std::int32_t later_timer;    ///< of kick_later(), if `later` is set
+    /// At home: what it did when it was last looked at, as one that must leave (departure.cpp).
+    struct {
+        std::int64_t number;  ///< the call it was in, if `pc` is not 0
+        std::uint64_t sp, pc;
+        std::uint64_t waits;  ///< how often it had begun to wait, 0: not known
+        std::uint64_t used;   ///< ns of CPU time that it had used then, if it slept
+        bool later;           ///< it slept, and is looked at again
+    } asked;
+    std::uint32_t destination;  ///< at home: a user wants it there (relocate.cpp): node + 1; 0: no
+    std::int32_t later_timer;   ///< of kick_later(), if `later` is set
     std::uint32_t later;
     KernelCpus binding;  ///< body: what came for it since it started, if `rebound`
     std::uint32_t rebound;

@@ -7,6 +7,8 @@ namespace holon::ssi::waits {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000, millisecond = 1'000'000;
+constexpr long epoll_pwait2 = 441;
+constexpr long futex_command = 0x7f, futex_wait = 0;  // the others wait until a point in time
 
 /// Where such a call has its time: an argument that is milliseconds, or points to a timespec.
 struct Kind {
@@ -23,6 +25,16 @@ bool kind_of(const CallArgs& call, Kind& kind) {
         case __NR_clock_nanosleep:
             kind = {2, true};
             return call.a[1] == 0 && call.a[2] != 0;
+        case __NR_futex:
+            kind = {3, true};
+            return (call.a[1] & futex_command) == futex_wait && call.a[3] != 0;
+        case __NR_rt_sigtimedwait:
+            kind = {2, true};
+            return call.a[2] != 0;
+        case __NR_semtimedop:
+        case epoll_pwait2:
+            kind = {3, true};
+            return call.a[3] != 0;
         case __NR_poll:
             kind = {2, false};
             break;
@@ -41,6 +53,12 @@ std::uint64_t& place_of(sys::UContext& context, unsigned argument) {
 }
 
 }  // namespace
+
+std::int64_t longest(const CallArgs& call) {
+    Kind kind;
+    if (!kind_of(call, kind)) return 0;
+    return kind.points ? unknown : static_cast<std::int32_t>(call.a[kind.argument]) * millisecond;
+}
 
 void begin(Thread* thread, const CallArgs& call) {
     Kind kind;
