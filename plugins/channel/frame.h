@@ -53,6 +53,11 @@ enum class Type : std::uint8_t {
     error = 18,  // guest→host: JSON {"error":…, "status":126|127}: the session could not start
     notice = 19,  // guest→host: UTF-8 line for the user's stderr ("/scratch/x: made in the VM: …")
     poweroff = 20,  // host→guest: sync file systems and power off
+    // Between holond and holon-run alone:
+    mark = 21,  // holond→holon-run: say how far the output was written; offset is the question's
+                // number
+    marked = 22,  // holon-run→holond: the same number, JSON [{"name","offset","file","excluded"}…]
+                  // as in the manifest of a checkpoint
 };
 enum class Stream : std::uint8_t { in = 0, out = 1, err = 2 };
 enum class Scope : std::uint8_t {

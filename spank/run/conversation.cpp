@@ -97,6 +97,7 @@ void Conversation::disconnected() {
     input_flows_ = false;
     out_.clear();
     out_start_ = 0;
+    mark_.reset();
 }
 
 void Conversation::consumed(std::size_t count) {
@@ -161,6 +162,9 @@ void Conversation::handle(const Frame& frame) {
             break;
         case Type::failed:
             lost_ = Lost{error_in(frame.payload)};
+            break;
+        case Type::mark:
+            mark_ = frame.offset;
             break;
         case Type::notice:
             if (notices_.size() < most_notices) notices_.push_back(line_of(frame.payload));
@@ -278,6 +282,15 @@ void Conversation::window_size(unsigned short rows, unsigned short columns) {
     put(frame.payload, rows, 2);
     put(frame.payload, columns, 2);
     put(frame.payload, 0, 4);
+    send(frame);
+}
+
+void Conversation::marked(const std::string& streams) {
+    if (!mark_ || !connected_) return;
+    Frame frame;
+    frame.type = Type::marked;
+    frame.offset = *std::exchange(mark_, std::nullopt);
+    frame.payload = streams;
     send(frame);
 }
 

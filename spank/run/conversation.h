@@ -54,6 +54,12 @@ class Conversation {
     void signal(int number, channel::Scope scope);
     void window_size(unsigned short rows, unsigned short columns);
 
+    // holond wants to know how far the output was written: the number of its question. Answered
+    // with what output_marks() (output.h) says.
+    const std::optional<std::uint64_t>& mark() const { return mark_; }
+    std::uint64_t written(channel::Stream stream) const { return output(stream).written; }
+    void marked(const std::string& streams);
+
     // How the session ended. Exited: all output was received (perhaps not yet written).
     struct Exited {
         int status = 0;  // as of waitpid(2)
@@ -109,6 +115,7 @@ class Conversation {
     std::deque<std::string> notices_;
     std::vector<std::pair<int, channel::Scope>> held_signals_;
     std::optional<std::array<unsigned short, 2>> window_;
+    std::optional<std::uint64_t> mark_;
     std::optional<Exited> exited_;
     std::optional<NotStarted> not_started_;
     std::optional<Lost> lost_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <nlohmann/json.hpp>
 
 #include "plugins/os/error.h"
 
@@ -53,6 +54,18 @@ void Output::line(const std::string& text, bool raw_terminal) noexcept {
     } catch (const std::exception&) {
         // there is nowhere else to say it
     }
+}
+
+nlohmann::json Output::mark(const char* name, std::uint64_t offset) const {
+    nlohmann::json mark = {{"name", name}, {"offset", offset}, {"file", nullptr}, {"excluded", ""}};
+    struct stat s {};
+    if (gone_ || ::fstat(fd_, &s) != 0)
+        mark["excluded"] = "its reader has gone";
+    else if (S_ISREG(s.st_mode))
+        mark["file"] = {{"device", s.st_dev}, {"inode", s.st_ino}, {"length", s.st_size}};
+    else
+        mark["excluded"] = ::isatty(fd_) == 1 ? "a terminal" : "a pipe";
+    return mark;
 }
 
 }  // namespace holon::run

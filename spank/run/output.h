@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +27,10 @@ class Output {
     // One whole line, waiting for room where need be. Never throws.
     void line(const std::string& text, bool raw_terminal) noexcept;
     int fd() const { return fd_; }
+    // {"name":NAME,"offset":OFFSET,"file":{"device","inode","length"},"excluded":""}: the file that
+    // was written to up to OFFSET of the stream; or no file and the reason why it cannot be cut
+    // back to that.
+    nlohmann::json mark(const char* name, std::uint64_t offset) const;
 
   private:
     int fd_;

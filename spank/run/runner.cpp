@@ -204,7 +204,8 @@ void Runner::connect() {
                    {"step", arguments_.step},
                    {"local_task", arguments_.local_task},
                    {"local_tasks", arguments_.local_tasks},
-                   {"resume", conversation_ != nullptr}};
+                   {"resume", conversation_ != nullptr},
+                   {"marks", true}};
     }
     to_send_ = rpc::frame(request.dump());
 }
@@ -372,6 +373,11 @@ void Runner::write_output() {
     };
     drain(channel::Stream::out, stdout_, out_full_);
     drain(channel::Stream::err, stderr_, err_full_);
+    if (conversation_->mark()) {
+        const auto out = stdout_.mark("out", conversation_->written(channel::Stream::out));
+        const auto err = stderr_.mark("err", conversation_->written(channel::Stream::err));
+        conversation_->marked(nlohmann::json::array({out, err}).dump());
+    }
     if (conversation_->ended() && conversation_->output_done()) finish_session();
 }
 

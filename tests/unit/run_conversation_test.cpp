@@ -300,6 +300,37 @@ TEST(RunConversation, AVmThatForgotTheSessionDoesNotRunTheProgramTwice) {
     ASSERT_TRUE(conversation.lost());
 }
 
+TEST(RunConversation, AMarkIsAnsweredOnceWithWhatWasWritten) {
+    Conversation conversation(id, "{}", false);
+    Guest guest(conversation);
+    conversation.connected();
+    guest.text_ = std::string(5000, 'x');
+    guest.send_output(5000);
+    conversation.written(Stream::out, 3000);
+    EXPECT_FALSE(conversation.mark());
+    guest.say(Type::mark, {}, Stream::in, 77);
+    ASSERT_TRUE(conversation.mark());
+    EXPECT_EQ(conversation.written(Stream::out), 3000u);
+    EXPECT_EQ(conversation.written(Stream::err), 0u);
+    guest.listen();
+    conversation.marked("[]");
+    const auto frames = guest.listen();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].type, Type::marked);
+    EXPECT_EQ(frames[0].offset, 77u);
+    EXPECT_EQ(frames[0].payload, "[]");
+    EXPECT_FALSE(conversation.mark());
+}
+
+TEST(RunConversation, AMarkOfALostConnectionIsForgotten) {
+    Conversation conversation(id, "{}", false);
+    Guest guest(conversation);
+    conversation.connected();
+    guest.say(Type::mark, {}, Stream::in, 77);
+    guest.reconnect();
+    EXPECT_FALSE(conversation.mark());
+}
+
 TEST(RunConversation, ALostVmHasAReason) {
     Conversation conversation(id, "{}", false);
     Guest guest(conversation);
