@@ -17,6 +17,7 @@ inline constexpr int exit_good = 0, exit_failed = 1, exit_usage = 2;
 
 int status(const Arguments& arguments);
 int console(const Arguments& arguments);
+int checkpoint(const Arguments& arguments);
 int image(const Arguments& arguments);
 int place(const Arguments& arguments);
 int doctor(const Arguments& arguments);

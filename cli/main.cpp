@@ -19,6 +19,7 @@ struct Entry {
 constexpr Entry commands[] = {
     {"status", "your VMs: job, node, size, state, uptime, address (also: holon ps)", status},
     {"console", "what a VM wrote to its console, and goes on writing", console},
+    {"checkpoint", "save a running job; list, show, verify and remove what was saved", checkpoint},
     {"image", "list, build, import, inspect and remove images", image},
     {"place", "which nodes a VM job would get, and why", place},
     {"doctor", "check this host, and say how to mend what is wrong", doctor},
@@ -43,8 +44,8 @@ void print_help() {
            "    $ holon status                                            what is running where\n"
            "    $ holon console vm1 -f                                    watch vm1 boot\n\n"
            "Commands:\n";
-    for (const Entry& entry : commands) fmt::print("  {:9} {}\n", entry.name, entry.summary);
-    fmt::print("  {:9} {}\n  {:9} {}\n", "version", "the version of this command", "help",
+    for (const Entry& entry : commands) fmt::print("  {:10} {}\n", entry.name, entry.summary);
+    fmt::print("  {:10} {}\n  {:10} {}\n", "version", "the version of this command", "help",
                "this text, or a command's: holon help status");
     std::cout << "\nManual pages: holon(1), holon.yaml(5), holond(8).\n";
 }
@@ -70,8 +71,9 @@ int dispatch(Arguments arguments) {
         return exit_usage;
     }
     if (const Entry* entry = find(name)) return entry->run(arguments);
-    std::cerr << "holon: no command '" << name
-              << "'; there are status, console, image, place, doctor, version and help\n";
+    std::cerr
+        << "holon: no command '" << name
+        << "'; there are status, console, checkpoint, image, place, doctor, version and help\n";
     return exit_usage;
 }
 

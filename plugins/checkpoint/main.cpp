@@ -16,6 +16,7 @@
 #include "plugins/checkpoint/part.h"
 #include "plugins/checkpoint/store.h"
 #include "plugins/os/error.h"
+#include "plugins/os/fd.h"
 
 namespace holon::checkpoint {
 namespace {
@@ -78,6 +79,9 @@ void run_commit(const Arguments& words) {
     say({{"folder", folder.string()}, {"removed", removed}, {"trouble", trouble}});
 }
 
+void run_abandon(const Arguments& words) { abandon(words[0]); }
+void run_sweep(const Arguments& words) { sweep(words[0], number32(words[1])); }
+
 void run_newest(const Arguments& words) {
     const Newest found = newest_good(words[0], number32(words[1]));
     say({{"folder", found.good.folder.string()},
@@ -89,15 +93,26 @@ void run_verify(const Arguments& words) {
     say({{"folder", words[0]}, {"manifest", json::parse(to_json(verify(words[0])))}});
 }
 
-// One file of a checkpoint, unpacked to standard output.
-void run_read(const Arguments& words) {
-    const Manifest manifest = read_manifest(words[0]);
+void run_manifest(const Arguments& words) {
+    say({{"folder", words[0]}, {"manifest", json::parse(to_json(read_manifest(words[0])))}});
+}
+
+void unpack(const std::string& folder, const std::string& file, int out) {
+    const Manifest manifest = read_manifest(folder);
     for (const SavedVm& vm : manifest.vms)
         for (const Part* part : {&vm.memory, vm.disk ? &*vm.disk : nullptr})
-            if (part != nullptr && part->file == words[1])
-                return read_part(std::filesystem::path(words[0]) / part->file, *part,
-                                 STDOUT_FILENO);
-    throw Error("{}: no file '{}' in it", words[0], words[1]);
+            if (part != nullptr && part->file == file)
+                return read_part(std::filesystem::path(folder) / part->file, *part, out);
+    throw Error("{}: no file '{}' in it", folder, file);
+}
+
+// One file of a checkpoint, unpacked to standard output, or to a new file.
+void run_read(const Arguments& words) { unpack(words[0], words[1], STDOUT_FILENO); }
+void run_unpack(const Arguments& words) {
+    const os::Fd to(
+        ::open(words[2].c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!to.valid()) throw Error("{}: {}", words[2], errno_text());
+    unpack(words[0], words[1], to.get());
 }
 
 struct Command {
@@ -106,13 +121,16 @@ struct Command {
     void (*run)(const Arguments&);
 };
 constexpr Command commands[] = {
-    {"begin", 4, run_begin},    // DIR JOB NEEDED MIN_FREE
-    {"write", 4, run_write},    // FILE COMPRESS RESERVE MIN_FREE, the stream on standard input
-    {"commit", 2, run_commit},  // FOLDER KEEP, the manifest on standard input
-    {"abandon", 1, [](const Arguments& words) { abandon(words[0]); }},
-    {"newest", 2, run_newest},  // DIR JOB
-    {"verify", 1, run_verify},  // FOLDER
-    {"read", 2, run_read},      // FOLDER FILE
+    {"begin", 4, run_begin},        // DIR JOB NEEDED MIN_FREE
+    {"write", 4, run_write},        // FILE COMPRESS RESERVE MIN_FREE, the stream on standard input
+    {"commit", 2, run_commit},      // FOLDER KEEP, the manifest on standard input
+    {"abandon", 1, run_abandon},    // FOLDER
+    {"sweep", 2, run_sweep},        // DIR JOB
+    {"newest", 2, run_newest},      // DIR JOB
+    {"verify", 1, run_verify},      // FOLDER
+    {"manifest", 1, run_manifest},  // FOLDER, of which only the manifest is read
+    {"read", 2, run_read},          // FOLDER FILE
+    {"unpack", 3, run_unpack},      // FOLDER FILE TO
 };
 
 void dispatch(Arguments words) {

@@ -89,7 +89,7 @@ void check_room(const fs::path& folder, std::uint64_t needed, std::uint64_t min_
     if (free < needed + min_free)
         throw Error(
             "{}: up to {} are needed (and {} must stay free), {} are free; remove old "
-            "checkpoints (holon checkpoint rm) or give another --vm-checkpoint-dir",
+            "checkpoints (holon checkpoint rm)",
             folder.string(), size_text(needed), size_text(min_free), size_text(free));
 }
 
@@ -106,19 +106,25 @@ fs::path folder_of_user(const std::string& configured, const std::string& user,
     return text;
 }
 
+void sweep(const fs::path& dir, std::uint32_t job) {
+    const fs::path folder = folder_of(dir, job);
+    for (const std::string& name : names_in(folder)) {
+        const std::size_t dot = std::min(name.find('.'), name.size());
+        if (number_of(std::string_view(name).substr(0, dot)) &&
+            (name.find(unfinished) == dot || name.find(leaving) == dot))
+            os::remove_tree(folder / name);
+    }
+}
+
 Begun begin(const fs::path& dir, std::uint32_t job, std::uint64_t needed, std::uint64_t min_free) {
     const fs::path folder = folder_of(dir, job);
     make_folders(folder);
     std::uint32_t newest = 0;
-    for (const std::string& name : names_in(folder)) {
-        const std::size_t dot = std::min(name.find('.'), name.size());
-        const auto number = number_of(std::string_view(name).substr(0, dot));
-        if (!number) continue;
-        // Nobody else saves this job: what is not finished never will be.
-        if (name.find(unfinished) == dot || name.find(leaving) == dot)
-            os::remove_tree(folder / name);
-        newest = std::max(newest, *number);
-    }
+    // A number that was begun is not used again, though nothing of it is left.
+    for (const std::string& name : names_in(folder))
+        if (const auto number = number_of(std::string_view(name).substr(0, name.find('.'))))
+            newest = std::max(newest, *number);
+    sweep(dir, job);  // nobody else saves this job: what is not finished never will be
     check_room(folder, needed, min_free);
     for (;;) {
         if (newest >= most_number) throw Error("{}: no number is left", folder.string());

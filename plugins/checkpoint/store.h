@@ -32,6 +32,9 @@ struct Begun {
 Begun begin(const std::filesystem::path& dir, std::uint32_t job, std::uint64_t needed,
             std::uint64_t min_free);
 
+// Removes what unfinished saves of the job, and unfinished removals, left. Not while one goes on.
+void sweep(const std::filesystem::path& dir, std::uint32_t job);
+
 // All parts of MANIFEST are in FOLDER (that begin() made), and fsynced: writes the manifest and
 // gives the folder its final name. Returns that.
 std::filesystem::path commit(const std::filesystem::path& folder, const Manifest& manifest);

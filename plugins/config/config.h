@@ -57,6 +57,13 @@ struct Config {
         std::vector<spec::Limits::Rule> rules;
     } limits;
 
+    struct {
+        std::string dir = "~/.holon/checkpoints";  // of each user: "~" is the home, "%u" the name
+        std::uint32_t keep = 2;                    // newest of each job
+        std::uint64_t min_free_mb = 1024;          // of the file system, for others
+        std::string compress = "auto";             // auto, zstd, none
+    } checkpoints;
+
     // What select/placement weighs, and what of the site it cannot know from Slurm.
     struct {
         placement::Weights cluster = placement::cluster_weights;

@@ -309,6 +309,18 @@ bool is_cpu_model(const std::string& text) {
            });
 }
 
+// "~/.holon/checkpoints", "/scratch/%u/holon"
+bool is_folder_of_user(const std::string& text) {
+    return text.size() <= 4096 && text.find('\0') == std::string::npos &&
+           (text.starts_with('/') || text.starts_with("~/"));
+}
+
+std::function<bool(const std::string&)> one_of(std::vector<std::string> words) {
+    return [words = std::move(words)](const std::string& text) {
+        return std::find(words.begin(), words.end(), text) != words.end();
+    };
+}
+
 bool is_subnet(const std::string& text) {
     plan::parse_subnet(text);  // throws the reason
     return true;
@@ -351,6 +363,10 @@ std::vector<Key> make_schema() {
         time("limits.max_boot_timeout", 1, a_day, HOLON_FIELD(limits.max_boot_timeout_s)),
         boolean("limits.allow_smp", HOLON_FIELD(limits.allow_smp)),
         limit_rules("limits.rules"),
+        word("checkpoints.dir", "an absolute path, or one below \"~\"", is_folder_of_user, HOLON_FIELD(checkpoints.dir)),
+        whole("checkpoints.keep", 1, 1000, HOLON_FIELD(checkpoints.keep)),
+        memory("checkpoints.min_free", 1, max_memory_mb, Zero::refused, HOLON_FIELD(checkpoints.min_free_mb)),
+        word("checkpoints.compress", "auto, zstd or none", one_of({"auto", "zstd", "none"}), HOLON_FIELD(checkpoints.compress)),
         whole("placement.cluster_node", 0, placement::most_weight, HOLON_FIELD(placement.cluster.node)),
         whole("placement.cluster_domain", 0, placement::most_weight, HOLON_FIELD(placement.cluster.domain)),
         whole("placement.cluster_whole", 0, placement::most_weight, HOLON_FIELD(placement.cluster.whole)),

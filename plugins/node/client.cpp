@@ -10,6 +10,7 @@
 
 #include "plugins/network/network.h"
 #include "plugins/node/connection.h"
+#include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/epilog.h"
 #include "plugins/node/session.h"
@@ -141,7 +142,8 @@ Task<void> wait(Daemon& daemon, Connection& client, const json& request) {
             co_return;
         }
         auto deadline = run->boot_deadline();
-        if (!co_await run->changed().wait(deadline) && !run->ready() && !run->failed()) {
+        const bool in_time = co_await run->changed().wait(deadline);
+        if (!in_time && !run->ready() && !run->failed()) {
             std::vector<std::string> lines;
             for (auto& vm : run->vms())
                 if (vm->console && lines.empty()) lines = vm->console->last_lines(12);
@@ -174,6 +176,16 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
     json reply = {{"ok", true}, {"vm", planned.name}, {"env", run->vm_environment(planned)}};
     co_await client.send(reply);
     Session relay(daemon.io, local->channel, client, id, run->user());
+    run->sessions()[&relay] = {planned.index, request.value("step", std::string()),
+                               request.value("marks", false)};
+    struct Leave {
+        Run& run;
+        Session* session;
+        ~Leave() {
+            run.sessions().erase(session);
+            run.changed().notify_all();
+        }
+    } leave{*run, &relay};
     co_await relay.run();
 }
 
@@ -238,6 +250,30 @@ Task<void> console(Daemon& daemon, std::shared_ptr<Connection> client, const jso
     client->close();
 }
 
+// Makes a checkpoint of the job, or joins the one being made; it goes on if the asker goes away.
+Task<void> checkpoint(Daemon& daemon, Connection& client, const json& request) {
+    auto run = run_for(daemon, client, request);
+    auto cut = run->checkpoint();
+    const bool wait = request.value("wait", false);
+    // Told now and then even where nothing changes, so that the asker knows that we are here.
+    constexpr auto at_least_every = std::chrono::seconds(30);
+    constexpr auto at_most_every = std::chrono::milliseconds(100);
+    for (;;) {
+        const bool over = cut->over();
+        json now = cut->state();
+        // Who does not wait hears of what comes to nothing at once, and the number of what begins.
+        if (wait || over || now.value("number", 0u) != 0) {
+            co_await client.send(now);
+            if (over || !wait) co_return;
+            asio::steady_timer pause(daemon.io, at_most_every);
+            co_await pause.async_wait(asio::use_awaitable);
+        }
+        const auto deadline = Clock::now() + at_least_every;
+        while (!cut->over() && cut->state() == now)
+            if (!co_await run->changed().wait(deadline)) break;
+    }
+}
+
 // A request sealed for another host is a replay, or a mistake.
 Task<void> check_addressee(Daemon& daemon, Connection& client, const json& request) {
     if (client.local()) co_return;
@@ -283,6 +319,8 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
             co_await status(daemon, *client, request);
         } else if (op == "console") {
             co_await console(daemon, client, request);
+        } else if (op == "checkpoint") {
+            co_await checkpoint(daemon, *client, request);
         } else if (op == "peer") {
             co_await serve_peer(daemon, client, request);
         } else if (op == "checkpointed") {

@@ -7,6 +7,7 @@
 
 #include "plugins/network/network.h"
 #include "plugins/node/connection.h"
+#include "plugins/node/cut.h"
 #include "plugins/os/error.h"
 
 namespace holon::node {
@@ -85,6 +86,7 @@ Task<void> report_to_head(Daemon& daemon, std::shared_ptr<Run> run) {
             fault = error.what();
         }
         if (run->stopping()) break;
+        run->peer_lost(run->head(), fault);
         if (pause > std::chrono::seconds(2))
             spdlog::warn("job {}: head node {}: {}; trying again", run->name(), run->head(), fault);
         // The head may still be before its own prolog, or its daemon is being replaced.
@@ -102,9 +104,11 @@ Task<void> serve_peer(Daemon& daemon, std::shared_ptr<Connection> client,
                               hello.at("restart").get<std::uint32_t>());
     // The other node's prolog may have been faster than ours.
     auto deadline = Clock::now() + std::chrono::seconds(60);
-    while (!daemon.runs.count(key))
-        if (!co_await daemon.changed.wait(deadline) && !daemon.runs.count(key))
+    while (!daemon.runs.count(key)) {
+        const bool in_time = co_await daemon.changed.wait(deadline);
+        if (!in_time && !daemon.runs.count(key))
             throw Error("job {}.{} is not known on {}", key.first, key.second, daemon.host);
+    }
     auto run = daemon.runs.at(key);
     std::string node = hello.at("node");
     const auto& nodes = run->prolog().nodes;
@@ -112,8 +116,16 @@ Task<void> serve_peer(Daemon& daemon, std::shared_ptr<Connection> client,
         throw Error("{} is not a node of job {}", node, run->name());
     asio::co_spawn(daemon.io, send_changes(run, client, [run] { return run->view_for_peers(); }),
                    asio::detached);
+    // A node that is lost in the middle of a checkpoint ends it.
+    struct Lost {
+        std::shared_ptr<Run> run;
+        std::string node;
+        ~Lost() { run->peer_lost(node, "the connection to it ended"); }
+    } lost{run, node};
     auto message = hello;
     while (!run->stopping()) {
+        if (message.contains("save") && run->cut())
+            run->cut()->node_says(node, save_report(message["save"]));
         if (auto failure = message.value("failure", std::string()); !failure.empty())
             run->fail(failure, message.value("console", std::vector<std::string>()));
         for (const auto& entry : message.at("vms")) {

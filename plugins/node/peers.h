@@ -5,9 +5,11 @@
 //   node → head
 //   {"op":"peer","job":42,"restart":0,"node":"n2","vms":[{"index":1,"state":"running","reason":""}]}
 //                again after every change; "failure" and "console" where the node cannot go on
+//                and "save" with what local_save.h calls a SaveReport, where there was a checkpoint
 //   head → node
-//   {"ok":true,"ready":false,"ready_count":2,"total":3,"failure":"","console":[],"seconds":0}
-//                after every change
+//   {"ok":true,"ready":false,"ready_count":2,"total":3,"failure":"","console":[],"seconds":0,
+//    "save":{"id":0,"step":"none","folder":""}}
+//                after every change; "save" is a SaveOrder
 //
 // Only root's credentials are taken, and only from nodes of the allocation. A lost connection is
 // made again.

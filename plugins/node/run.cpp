@@ -9,7 +9,9 @@
 #include <chrono>
 
 #include "plugins/network/network.h"
+#include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/local_save.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -140,6 +142,7 @@ nlohmann::json Run::report_to_head() const {
                           {"restart", job().restart},
                           {"node", prolog_.node},
                           {"vms", vms}};
+    if (save_) report["save"] = node::to_json(save_->report());
     // A failure that belongs to no VM (an image, a network) is this node's.
     if (failed()) {
         report["failure"] = failure_;
@@ -155,7 +158,8 @@ nlohmann::json Run::view_for_peers() const {
             {"total", total_count()},
             {"failure", failure_},
             {"console", failure_console_},
-            {"seconds", seconds_to_ready_}};
+            {"seconds", seconds_to_ready_},
+            {"save", node::to_json(cut_ ? cut_->order() : SaveOrder{})}};
 }
 
 void Run::peer_report(std::uint32_t vm, const VmReport& report) {
@@ -175,6 +179,7 @@ void Run::head_report(const nlohmann::json& view) {
     }
     if (auto failure = view.value("failure", std::string()); !failure.empty())
         fail(failure, view.value("console", std::vector<std::string>()));
+    if (view.contains("save")) follow(save_order(view["save"]));
     changed_.notify_all();
 }
 
@@ -238,6 +243,7 @@ Task<void> Run::tear_down() {
     if (gone_) co_return;
     tearing_ = stopping_ = true;
     spdlog::info("job {}: removing everything of this run", name());
+    if (save_) save_->give_up("the job has ended");
     for (auto& vm : vms_)
         if (vm->channel) {
             vm->channel->lose_sessions(fmt::format("job {} has ended", job().id));
@@ -267,9 +273,9 @@ Task<void> Run::tear_down() {
     if (cgroup_) {
         // Without libvirtd this ends the VMs as well.
         auto of_vms = std::exchange(fault, {});
-        if (!co_await attempt("the cgroup leaf", [this] { vm::remove_leaf(*cgroup_); }) &&
-            !of_vms.empty())
-            fault = of_vms;
+        const bool removed =
+            co_await attempt("the cgroup leaf", [this] { vm::remove_leaf(*cgroup_); });
+        if (!removed && !of_vms.empty()) fault = of_vms;
     }
     co_await attempt("the network", [this] { network::remove(job()); });
     tearing_ = false;
@@ -285,6 +291,8 @@ Task<void> Run::tear_down() {
         co_await attempt("the job's public folder",
                          [this] { os::remove_tree(fmt::format("/run/holon/jobs/{}", job().id)); });
     daemon_.remove(job());
+    cut_.reset();
+    save_.reset();
     gone_ = true;
     tearing_ = false;
     changed_.notify_all();

@@ -12,6 +12,7 @@
 // when all VMs are ready.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,10 @@
 namespace holon::node {
 
 struct Daemon;
+class Cut;
+class LocalSave;
+class Session;
+struct SaveOrder;
 
 // What the prolog hands over.
 struct Prolog {
@@ -57,6 +62,13 @@ struct LocalVm {
     std::vector<std::pair<std::string, double>> timings;  // phase → seconds it took
 };
 
+// Of whom a Session is.
+struct SessionPlace {
+    std::uint32_t vm = 0;  // index
+    std::string step;      // "batch", "interactive" or the step's number
+    bool marks = false;    // the client answers `mark`
+};
+
 // What is known here of a VM on any node of the job.
 struct VmReport {
     VmState state = VmState::waiting;
@@ -67,6 +79,7 @@ struct VmReport {
 class Run : public std::enable_shared_from_this<Run> {
   public:
     Run(Daemon& daemon, Prolog prolog);
+    ~Run();
     static std::shared_ptr<Run> load(Daemon& daemon, const std::filesystem::path& folder);
 
     // Puts the run on disk; after that it survives the daemon.
@@ -109,6 +122,23 @@ class Run : public std::enable_shared_from_this<Run> {
     void head_report(const nlohmann::json& view);
     nlohmann::json report_to_head() const;
     nlohmann::json view_for_peers() const;
+    // The connection to NODE (on the head), or to the head (elsewhere), is lost.
+    void peer_lost(const std::string& node, const std::string& why);
+
+    // Begins a checkpoint, or joins the one that is being made (on the head). Throws where none can
+    // be made now.
+    std::shared_ptr<Cut> checkpoint();
+    std::shared_ptr<Cut> cut() const { return cut_; }  // the newest, also when it is over; or null
+    // What the head wants of this node (local_save.h).
+    void follow(const SaveOrder& order);
+    std::shared_ptr<LocalSave> local_save() const { return save_; }
+    std::string checkpoint_dir() const;
+    std::string image_identity() const { return image_ ? image_->identity : std::string(); }
+    vm::Machine machine(const LocalVm& vm) const;
+    // A new, empty overlay of the job's image at PATH, the user's. Blocks.
+    void create_overlay(const std::filesystem::path& path) const;
+    // The tasks that are attached to VMs of this node.
+    std::map<Session*, SessionPlace>& sessions() { return sessions_; }
     Event& changed() { return changed_; }
 
     nlohmann::json vm_environment(const plan::Vm& vm) const;  // HOLON_* for a task in VM
@@ -137,13 +167,18 @@ class Run : public std::enable_shared_from_this<Run> {
     std::vector<std::string> failure_console_;
     double prolog_at_ = 0, seconds_to_ready_ = 0;
     Event changed_;
+    std::map<Session*, SessionPlace> sessions_;
+    bool was_loaded_ = false;  // from an earlier daemon's folder
+    std::shared_ptr<Cut> cut_;
+    std::shared_ptr<LocalSave> save_;
+    std::unique_ptr<SaveOrder> next_save_;  // ordered while another was still being given up
 
+    Task<void> sweep_checkpoints();
     Task<void> boot();
     Task<void> boot_vm(LocalVm& vm);
     Task<void> wait_for_container();
     Task<void> make_plan();
     Task<void> make_network();
-    vm::Machine machine(const LocalVm& vm) const;
     nlohmann::json guest_config(const plan::Vm& vm) const;
     void adopt_plan();
     void check_ready();

@@ -115,6 +115,7 @@ Task<void> Run::boot() {
             if (stopping_) co_return;
             co_await make_plan();
         }
+        if (was_loaded_ && is_head() && !stopping_) co_await sweep_checkpoints();
         while (!daemon_.acceleration && !stopping_) co_await daemon_.changed.wait();
         if (prolog_.spec.network == spec::Network::private_ && !stopping_) co_await make_network();
         size_t left = 0;
@@ -135,8 +136,8 @@ Task<void> Run::boot() {
                     auto until = Clock::now() + std::chrono::seconds(4);
                     if (!fault.empty() && one->channel && !one->channel->open())
                         while (one->state != VmState::failed && !self->stopping_ &&
-                               co_await self->changed_.wait(until)) {
-                        }
+                               Clock::now() < until)
+                            co_await self->changed_.wait(until);
                     if (!fault.empty()) self->vm_failed(*one, fault);
                     --left;
                     self->changed_.notify_all();
@@ -169,11 +170,13 @@ Container Run::container() const {
 
 Task<void> Run::wait_for_container() {
     auto deadline = boot_deadline();
-    while (!cgroup_ && !stopping_)
-        if (!co_await changed_.wait(deadline) && !cgroup_)
+    while (!cgroup_ && !stopping_) {
+        const bool in_time = co_await changed_.wait(deadline);
+        if (!in_time && !cgroup_)
             throw Error(
                 "Slurm made no container for the job in time (is "
                 "PrologFlags=Alloc,Contain,DeferBatch set?)");
+    }
 }
 
 Task<void> Run::make_plan() {
@@ -297,7 +300,11 @@ Task<void> Run::boot_vm(LocalVm& local) {
     if (!machine.tap.empty())
         co_await blocking(daemon_.pool, [&] { network::attach_tap(job(), local.vm); });
     watch.lap("network");
-    co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->resume(domain); });
+    co_await blocking(daemon_.pool, [&] {
+        // The daemon before this one may have died while it saved the VM.
+        if (rebooted_daemon) daemon_.hypervisor->end_save(domain);
+        daemon_.hypervisor->resume(domain);
+    });
     watch.lap("resume");
     // A daemon that comes back finds a guest that may just be busy; only a first boot has a time
     // limit.

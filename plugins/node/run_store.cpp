@@ -9,6 +9,7 @@
 
 #include "paths.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/local_save.h"
 #include "plugins/node/run.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
@@ -126,6 +127,7 @@ std::shared_ptr<Run> Run::load(Daemon& daemon, const std::filesystem::path& fold
     prolog.cpus = json.at("cpus").get<std::vector<std::uint32_t>>();
     prolog.spec = spec::from_json(json.at("spec").dump());
     auto run = std::make_shared<Run>(daemon, std::move(prolog));
+    run->was_loaded_ = true;
     run->prolog_at_ = json.at("prolog_at");
     run->ready_ = json.at("ready");
     run->seconds_to_ready_ = json.at("seconds_to_ready");

@@ -91,10 +91,27 @@ void Session::from_client(const channel::Frame& frame) {
         case Type::attach:
             channel_->send(frame);
             return;
+        case Type::marked:
+            if (mark_changed_ == nullptr || frame.offset != mark_ || marked_) return;
+            marked_ = frame.payload;
+            mark_changed_->notify_all();
+            return;
         default:
             throw Error("a frame of type {}, which a client may not send",
                         static_cast<unsigned>(frame.type));
     }
+}
+
+void Session::mark(std::uint64_t number, Event& changed) {
+    mark_ = number;
+    mark_changed_ = &changed;
+    marked_.reset();
+    if (ending_) return;
+    channel::Frame frame;
+    frame.type = channel::Type::mark;
+    frame.session = id_;
+    frame.offset = number;
+    queue(frame);
 }
 
 void Session::queue(const channel::Frame& frame) {
@@ -105,6 +122,7 @@ void Session::queue(const channel::Frame& frame) {
 
 void Session::from_guest(const channel::Frame& frame) {
     if (ending_) return;
+    known_ = known_ || frame.type != channel::Type::no_session;
     if (queued_ > queue_limit) {
         lost("the guest sent more than it was allowed to");
         return;

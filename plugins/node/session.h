@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "plugins/node/connection.h"
 #include "plugins/node/vm_channel.h"
@@ -25,6 +27,15 @@ class Session : public SessionEnd {
     void from_guest(const channel::Frame& frame) override;
     void lost(const std::string& reason) override;
 
+    // Asks the client how far the output was written, while the VM stands. What it says is in
+    // marked() once CHANGED is notified. Not for clients that do not know the question.
+    void mark(std::uint64_t number, Event& changed);
+    bool asked(std::uint64_t number) const { return mark_ == number; }
+    const std::optional<std::string>& marked() const { return marked_; }
+    // The guest has the session.
+    bool known() const { return known_; }
+    std::uint64_t id() const { return id_; }
+
   private:
     asio::io_context& io_;
     std::shared_ptr<VmChannel> channel_;
@@ -38,6 +49,10 @@ class Session : public SessionEnd {
     bool finished_ = false;  // the client said close
     bool ending_ = false;    // write what is queued, then end
     bool writer_done_ = false;
+    bool known_ = false;
+    std::uint64_t mark_ = 0;  // the number of the question
+    Event* mark_changed_ = nullptr;
+    std::optional<std::string> marked_;
     Event work_, changed_;
 
     void from_client(const channel::Frame& frame);

@@ -11,6 +11,7 @@ namespace holon::node {
 namespace {
 
 constexpr size_t queue_limit = 1u << 20;
+constexpr auto guest_patience = std::chrono::seconds(120);  // docs/channel-protocol.md
 
 nlohmann::json parse_guest_json(const std::string& text) {
     auto json = rpc::parse(text);
@@ -109,6 +110,10 @@ void VmChannel::handle(const channel::Frame& frame) {
         case Type::sync_ack: {
             auto answer = parse_guest_json(
                 frame.payload.substr(std::min(frame.payload.size(), nonce_.size())));
+            if (!synchronised_)
+                for (const auto& id : answer.value("sessions", std::vector<std::string>()))
+                    expected_.insert(std::strtoull(id.c_str(), nullptr, 16));
+            expected_until_ = Clock::now() + guest_patience;
             synchronised_ = true;
             configured_ = answer.value("configured", false);
             changed_.notify_all();
@@ -178,6 +183,8 @@ Task<void> VmChannel::configure(const nlohmann::json& config, Clock::time_point 
 }
 
 void VmChannel::attach(std::uint64_t session, SessionEnd* end) {
+    expected_.erase(session);
+    changed_.notify_all();
     auto [entry, inserted] = sessions_.try_emplace(session, end);
     if (!inserted) {
         // A client that came back before its old connection was seen to be closed takes the session
@@ -185,6 +192,14 @@ void VmChannel::attach(std::uint64_t session, SessionEnd* end) {
         entry->second->lost("another connection took over the session");
         entry->second = end;
     }
+}
+
+void VmChannel::end_session(std::uint64_t session) {
+    expected_.erase(session);
+    channel::Frame close;
+    close.type = channel::Type::close;
+    close.session = session;
+    send(close);
 }
 
 void VmChannel::detach(std::uint64_t session, const SessionEnd* end) {

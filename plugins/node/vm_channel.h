@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "plugins/channel/frame.h"
@@ -48,6 +49,12 @@ class VmChannel {
     void attach(std::uint64_t session, SessionEnd* end);
     void detach(std::uint64_t session, const SessionEnd* end);
     void lose_sessions(const std::string& reason);
+    // Ends a session that nobody will attach to.
+    void end_session(std::uint64_t session);
+    // The guest had sessions when this conversation with it began to which nobody has attached yet:
+    // holon-run is on its way back to a daemon that has just been started. (The guest ends those
+    // that nobody comes for.)
+    bool expects_sessions() const { return !expected_.empty() && Clock::now() < expected_until_; }
 
     bool ready() const { return ready_; }
     bool open() const { return !closed_; }
@@ -65,6 +72,8 @@ class VmChannel {
     std::uint64_t guest_boot_ms_ = 0;
     std::string fault_;
     std::map<std::uint64_t, SessionEnd*> sessions_;
+    std::set<std::uint64_t> expected_;
+    Clock::time_point expected_until_{};
     Event changed_, room_, work_;
 
     void handle(const channel::Frame& frame);

@@ -226,6 +226,19 @@ TEST_F(CheckpointStore, WhatWasLeftHalfDoneGoesWithTheNextSave) {
     EXPECT_THROW(abandon(dir / "42/1"), Error);
 }
 
+TEST_F(CheckpointStore, WhatWasLeftHalfDoneCanBeSweptWithoutASave) {
+    save();
+    write(begin(dir, 42, 0, 0).folder / "vm0.memory", "memory");
+    fs::create_directory(dir / "42/7.gone");
+    fs::create_directory(dir / "42/mine.part");
+    sweep(dir, 42);
+    sweep(dir, 43);
+    EXPECT_THAT(numbers(), ElementsAre(1));
+    EXPECT_FALSE(fs::exists(dir / "42/2.part"));
+    EXPECT_FALSE(fs::exists(dir / "42/7.gone"));
+    EXPECT_TRUE(fs::exists(dir / "42/mine.part"));
+}
+
 TEST_F(CheckpointStore, TheNewestGoodOneIsOfferedAndTheOthersFaultsAreSaid) {
     save("one");
     save("two");

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/console_filter.h"
+#include "cli/progress.h"
 #include "cli/status.h"
 #include "cli/table.h"
 #include "plugins/os/error.h"
@@ -34,6 +35,13 @@ TEST(Table, WritesSizesAndTimesAsSlurmDoes) {
 }
 
 TEST(Table, PrintableTakesControlCharactersOut) { EXPECT_EQ(printable("a\x1b[2Jb\n"), "a?[2Jb?"); }
+
+TEST(Progress, ABarHasRateAndRemainingTime) {
+    EXPECT_EQ(bar_text(512 << 20, 1024 << 20, 8),
+              "[###############               ]  50%  512M of 1G, 64M/s, 0:08 left");
+    EXPECT_EQ(bar_text(0, 1024 << 20, 8), "[                              ]   0%  0B of 1G");
+    EXPECT_EQ(bar_text(2048, 1024, 1), "[##############################] 100%  2K of 2K, 2K/s");
+}
 
 TEST(Squeue, ReadsJobsAndTheirNodes) {
     const auto jobs = parse_squeue("42 n[1-2]\n43 n2 \n44 \n");
@@ -167,13 +175,14 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     EXPECT_EQ(status({"--jsn"}), exit_usage);
     EXPECT_EQ(console({}), exit_usage);
     EXPECT_EQ(console({"vm1", "vm2"}), exit_usage);
+    EXPECT_EQ(checkpoint({}), exit_usage);
     EXPECT_EQ(image({"frob"}), exit_usage);
     EXPECT_THAT(testing::internal::GetCapturedStderr(),
                 HasSubstr("holon status: unrecognised option '--jsn'"));
 }
 
 TEST(CommandLine, EveryCommandHasHelp) {
-    for (const auto command : {status, console, image, doctor}) {
+    for (const auto command : {status, console, checkpoint, image, doctor}) {
         testing::internal::CaptureStdout();
         EXPECT_EQ(command({"--help"}), exit_good);
         EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("usage: holon "));
