@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "plugins/os/background.h"
 #include "plugins/spec/spec.h"
 
 namespace holon::job_submit {
@@ -28,6 +29,7 @@ class Site {
   private:
     struct State;
     std::shared_ptr<State> state_;  // shared with the thread, which may live longer
+    std::unique_ptr<os::Background> thread_;
 };
 
 }  // namespace holon::job_submit

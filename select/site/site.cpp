@@ -2,19 +2,13 @@
 #include "select/site/site.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
 #include "paths.h"
 #include "plugins/config/config.h"
@@ -30,13 +24,6 @@ namespace {
 constexpr int look_every_ms = 3000;
 // The daemon writes at each heartbeat, whatever happens; this many left out, and it is dead.
 constexpr std::int64_t most_heartbeats_missed = 6;
-
-std::string stamp_of(const std::filesystem::path& path) {
-    struct stat s {};
-    if (::stat(path.c_str(), &s) != 0) return "-";
-    return fmt::format("{}:{}:{}:{}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec,
-                       s.st_mtim.tv_nsec);
-}
 
 std::filesystem::path topology_file() {
     const char* conf = std::getenv("SLURM_CONF");
@@ -65,19 +52,17 @@ void add_config(Facts& facts, const config::Config& config) {
 
 }  // namespace
 
-// The thread and what it shares. The thread may outlive the Site where a file system hangs.
+// What the thread and those who ask share.
 struct Site::State {
     std::mutex mutex;
-    std::condition_variable ended_changed;
-    bool stop = false, ended = false;
     std::shared_ptr<const Facts> facts = std::make_shared<const Facts>();
-    Report on_error = nullptr;
-    os::Fd wake{::eventfd(0, EFD_CLOEXEC)};
-    os::Fd inotify{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
 
+    // the thread's own
+    Report on_error = nullptr;
+    os::Fd inotify{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     std::string complaint;
     config::Config config;
-    std::string stamps;
+    os::Reading of_config, of_others;
     std::int64_t written = 0;  // the snapshot's own time
     std::uint64_t generation = 0;
     std::filesystem::path watched;
@@ -85,12 +70,6 @@ struct Site::State {
     void complain(const std::string& line) {
         if (line != complaint) on_error(line.c_str());
         complaint = line;
-    }
-
-    std::string stamps_now() const {
-        return stamp_of(config.file.empty() ? paths::config_file : config.file) + ";" +
-               stamp_of(topology_file()) + ";" +
-               stamp_of(config.controller.state_dir / snapshot_name);
     }
 
     void watch() {
@@ -124,16 +103,20 @@ struct Site::State {
     }
 
     void look() {
-        std::string now = stamps_now();
-        const bool aged = facts->known && stale();
-        if (now == stamps && !aged) return;
-        config = config::load_default();
-        now = stamps_now();  // holon.yaml may have moved the state directory
+        const bool fresh_config = of_config.due(os::stamp_of(
+            config.file.empty() ? std::filesystem::path(paths::config_file) : config.file));
+        if (fresh_config) config = config::load_default();
+        watch();
+        const bool others =
+            of_others.due(os::stamp_of(topology_file()) +
+                          os::stamp_of(config.controller.state_dir / snapshot_name));
+        if (!fresh_config && !others && !(facts->known && stale())) return;
         auto fresh = std::make_shared<Facts>();
         add_config(*fresh, config);
         const std::string trouble = read_snapshot(*fresh);
         fresh->generation = ++generation;
-        stamps = std::move(now);
+        of_config.done();
+        of_others.done();
         {
             std::lock_guard lock(mutex);
             facts = std::move(fresh);
@@ -144,56 +127,30 @@ struct Site::State {
             complain(trouble + "; VM jobs are placed as Slurm itself does");
     }
 
-    void wait() {
-        pollfd sources[] = {{wake.get(), POLLIN, 0}, {inotify.get(), POLLIN, 0}};
+    void wait(int wake) {
+        pollfd sources[] = {{wake, POLLIN, 0}, {inotify.get(), POLLIN, 0}};
         ::poll(sources, inotify.valid() ? 2 : 1, look_every_ms);
         char drained[4096];
         while (inotify.valid() && ::read(inotify.get(), drained, sizeof drained) > 0) {
-        }
-    }
-
-    void run() {
-        for (;;) {
-            try {
-                watch();
-                look();
-            } catch (const std::exception& error) {
-                complain(error.what());  // the former facts stay
-            } catch (...) {
-                complain("unknown trouble while the site's files were read");
-            }
-            wait();
-            std::lock_guard lock(mutex);
-            if (!stop) continue;
-            ended = true;
-            ended_changed.notify_all();
-            return;
         }
     }
 };
 
 Site::Site(Report on_error) : state_(std::make_shared<State>()) {
     state_->on_error = on_error;
-    // slurmctld's signals are for slurmctld's threads.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-        std::thread([state = state_] { state->run(); }).detach();
-    } catch (...) {
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        throw;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = std::make_unique<os::Background>([state = state_](int wake) {
+        try {
+            state->look();
+        } catch (const std::exception& error) {
+            state->complain(error.what());  // the former facts stay
+        } catch (...) {
+            state->complain("unknown trouble while the site's files were read");
+        }
+        state->wait(wake);
+    });
 }
 
-Site::~Site() {
-    std::unique_lock lock(state_->mutex);
-    state_->stop = true;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(state_->wake.get(), &one, sizeof one);
-    state_->ended_changed.wait_for(lock, std::chrono::seconds{2}, [this] { return state_->ended; });
-}
+Site::~Site() = default;
 
 std::shared_ptr<const Facts> Site::facts() const {
     std::lock_guard lock(state_->mutex);

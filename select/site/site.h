@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "plugins/os/background.h"
 #include "select/site/facts.h"
 
 namespace holon::site {
@@ -27,7 +28,8 @@ class Site {
 
   private:
     struct State;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<State> state_;  // shared with the thread, which may live longer
+    std::unique_ptr<os::Background> thread_;
 };
 
 }  // namespace holon::site
