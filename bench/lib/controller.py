@@ -23,7 +23,10 @@ ROOT = os.environ.get("HOLON_SLURM_ROOT", "").rstrip("/")
 
 
 def inside(command):
-    return ["chroot", ROOT, *command] if ROOT else command
+    """From 23.11 on, Slurm's daemons look at /proc/self, so it is mounted there, for them alone."""
+    if not ROOT:
+        return command
+    return ["unshare", "--mount", "sh", "-c", 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"', ROOT, *command]
 
 
 def stock_plugins():

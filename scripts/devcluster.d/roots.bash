@@ -73,14 +73,16 @@ root_make() {
     say "made $root ($(since "$began"))"
 }
 
-# roots_build --release R: builds this source tree in the root of R and installs it into its staging tree.
+# roots_build [--release R] [TARGET…]: builds this source tree, and these targets, in the root of R and installs it into
+# its staging tree.
 roots_build() {
     need_root
     RELEASE=$(machine_release)
     while [[ $# -gt 0 ]]; do
         case $1 in
         --release) RELEASE=${2-} && shift 2 ;;
-        *) die "build: unknown option '$1'; the option is --release" ;;
+        -*) die "build: unknown option '$1'; the option is --release" ;;
+        *) break ;;
         esac
     done
     release_is_known "build"
@@ -89,14 +91,14 @@ roots_build() {
     base=$(root_find)
     stage=$(root_stage)
     if [[ $base == / ]]; then
-        "$SCRIPTS/devcluster.d/compile" "$source" "$source/build/release" "$stage" 8<&- 9<&-
+        "$SCRIPTS/devcluster.d/compile" "$source" "$source/build/release" "$stage" "$@" 8<&- 9<&-
     else
         # There is no network in there.
         "$SCRIPTS/slurm-headers" --release "$RELEASE" --root "$base" --cache "$CACHE/$RELEASE/slurm" --fetch-only \
             8<&- 9<&- >/dev/null || say "without the select plugin"
         env -i "${ROOT_ENVIRONMENT[@]}" unshare --mount --net --pid --fork --kill-child --propagation private \
             "$SCRIPTS/devcluster.d/compile-in-root" "$base" "$source" "$CACHE/$RELEASE/build" "$stage" \
-            "$CACHE/ccache" "$CACHE/$RELEASE/slurm" 8<&- 9<&-
+            "$CACHE/ccache" "$CACHE/$RELEASE/slurm" "$@" 8<&- 9<&-
     fi
     say "built for $RELEASE into $stage ($(since "$began"))"
 }
