@@ -32,6 +32,7 @@ Blob::Blob(const RuntimeFile& runtime, const Parameters& parameters) {
         filled.image_length = runtime.image.length;
         filled.injected = runtime.image.injected;
         filled.parameters_at = layout::parameters;
+        filled.parameters_length = runtime.image.parameters_length;
         filled.mapping_count = runtime.image.mappings.size();
         filled.read_to = runtime.image.read_to;
         filled.read_length = runtime.image.read_length;

@@ -18,22 +18,24 @@ inline constexpr std::size_t max_path = 512;  // of the runtime's file, with the
 
 // Read by loader.S at these offsets; it lies right behind the loader's code.
 struct LoaderData {
-    Injection injection;             // 0
-    std::uint64_t image_begin;       // 24
-    std::uint64_t image_length;      // 32
-    std::uint64_t injected;          // 40
-    std::uint64_t parameters_at;     // 48
-    std::uint64_t mapping_count;     // 56
-    std::uint64_t read_to;           // 64
-    std::uint64_t read_length;       // 72
-    std::uint64_t read_offset;       // 80
-    Mapping mappings[max_mappings];  // 88
-    Parameters parameters;           // 408
-    char path[max_path];             // 608
+    Injection injection;              // 0
+    std::uint64_t image_begin;        // 24
+    std::uint64_t image_length;       // 32
+    std::uint64_t injected;           // 40
+    std::uint64_t parameters_at;      // 48
+    std::uint64_t mapping_count;      // 56
+    std::uint64_t read_to;            // 64
+    std::uint64_t read_length;        // 72
+    std::uint64_t read_offset;        // 80
+    Mapping mappings[max_mappings];   // 88
+    Parameters parameters;            // 408
+    char path[max_path];              // 608
+    std::uint64_t parameters_length;  // 1120
 };
 static_assert(offsetof(LoaderData, image_begin) == 24 && offsetof(LoaderData, mappings) == 88 &&
               sizeof(Mapping) == 40 && offsetof(LoaderData, parameters) == 408 &&
-              sizeof(Parameters) == 200 && offsetof(LoaderData, path) == 608);
+              sizeof(Parameters) == 200 && offsetof(LoaderData, path) == 608 &&
+              offsetof(LoaderData, parameters_length) == 1120);
 
 // The loader for one runtime and one set of parameters, made once per `ssi run`; per exec only the
 // place of the entry point changes. The page always fits: it replaces exactly the page that the

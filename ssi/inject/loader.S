@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Runs in a program that has just been executed, in the page of its entry point, with every register 0 but RSP and RIP,
-// in place of the program's first instruction. It maps the page of parameters and the runtime's file and goes to the
+// in place of the program's first instruction. It maps the parameters (with what the runtime writes to) and its file, and goes to the
 // runtime, which puts the program's page back and starts it. When anything fails (no such file in a chroot, no memory)
 // it puts the page back itself and the program starts without the engine. Position-independent; struct LoaderData
 // (blob.h) lies behind the code.
@@ -20,6 +20,7 @@
 #define DATA_MAPPINGS       88
 #define DATA_PARAMETERS     408
 #define DATA_PATH           608
+#define DATA_PARAMETERS_LENGTH 1120
 #define PARAMETERS_SIZE     200
 #define MAPPING_SIZE        40
 #define RECOVERY_DATA_SIZE  40
@@ -69,7 +70,7 @@ holon_ssi_loader_begin:
     lea     data(%rip), %rbx
 
     mov     DATA_PARAMETERS_AT(%rbx), %rdi
-    mov     $4096, %esi
+    mov     DATA_PARAMETERS_LENGTH(%rbx), %rsi
     mov     $3, %edx
     mov     $MAP_FLAGS, %r10d
     movabs  $LOADER_TOKEN, %r8

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "plugins/os/error.h"
@@ -39,8 +40,8 @@ std::uint64_t protection_of(const Elf64_Phdr& segment) {
 }
 
 void check_segment(const Elf64_Phdr& segment, std::uint64_t file_size, std::uint64_t previous_end) {
-    constexpr std::uint64_t room = layout::arena - layout::image;
-    if (segment.p_vaddr < layout::image || segment.p_vaddr >= layout::arena ||
+    constexpr std::uint64_t room = layout::arena - layout::data;
+    if (segment.p_vaddr < layout::data || segment.p_vaddr >= layout::arena ||
         segment.p_memsz > room || segment.p_vaddr + segment.p_memsz > layout::arena)
         throw Error("not a runtime: a segment lies outside the runtime's range");
     if ((segment.p_vaddr & ~page_mask) < previous_end)
@@ -60,8 +61,11 @@ void add_segment(RuntimeImage& image, const Elf64_Phdr& segment) {
     image.length = end - image.begin;
     if ((segment.p_flags & PF_W) != 0) {
         if (image.read_length != 0) throw Error("not a runtime: two segments are writable");
-        image.mappings.push_back(
-            {start, end - start, protection_of(segment), fixed | MAP_ANONYMOUS, 0});
+        if (start == layout::data)
+            image.parameters_length = end - layout::parameters;
+        else
+            image.mappings.push_back(
+                {start, end - start, protection_of(segment), fixed | MAP_ANONYMOUS, 0});
         image.read_to = segment.p_vaddr;
         image.read_length = segment.p_filesz;
         image.read_offset = segment.p_offset;
@@ -82,6 +86,7 @@ RuntimeImage parse_runtime(std::span<const std::byte> file) {
         elf.e_phentsize != sizeof(Elf64_Phdr))
         throw Error("not a runtime: not an x86-64 program at fixed addresses");
     RuntimeImage image;
+    image.parameters_length = layout::page_size;
     std::uint64_t end = 0;
     for (unsigned i = 0; i < elf.e_phnum; ++i) {
         if (elf.e_phoff > file.size()) throw Error("not a runtime: no program headers");
@@ -91,15 +96,15 @@ RuntimeImage parse_runtime(std::span<const std::byte> file) {
             throw Error("not a runtime: it is dynamically linked");
         if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
         check_segment(segment, file.size(), end);
-        if (image.mappings.empty()) {
-            if (segment.p_vaddr != layout::image)
-                throw Error("not a runtime: it does not begin where a runtime does");
-            const auto header = take<RuntimeHeader>(file, segment.p_offset, "the runtime's header");
+        if (image.begin == 0) image.begin = segment.p_vaddr & ~page_mask;
+        if (segment.p_vaddr <= layout::image &&
+            layout::image - segment.p_vaddr < segment.p_filesz) {
+            const auto header = take<RuntimeHeader>(
+                file, segment.p_offset + (layout::image - segment.p_vaddr), "the runtime's header");
             if (header.magic != runtime_magic) throw Error("not a runtime: no header in front");
             if (header.abi != runtime_abi)
                 throw Error("it is of ABI {}, this program needs ABI {}: install both together",
                             header.abi, runtime_abi);
-            image.begin = layout::image;
             image.injected = header.injected;
         }
         add_segment(image, segment);
@@ -107,8 +112,13 @@ RuntimeImage parse_runtime(std::span<const std::byte> file) {
         if (image.mappings.size() > max_mappings) throw Error("not a runtime: too many segments");
     }
     if (image.mappings.empty()) throw Error("not a runtime: nothing to load");
-    if (image.injected < image.begin || image.injected >= end)
-        throw Error("not a runtime: its entry lies outside it");
+    if (image.injected == 0) throw Error("not a runtime: no header where a runtime's code begins");
+    const bool enters =
+        std::any_of(image.mappings.begin(), image.mappings.end(), [&](const Mapping& mapping) {
+            return (mapping.protection & PROT_EXEC) != 0 && image.injected >= mapping.address &&
+                   image.injected - mapping.address < mapping.length;
+        });
+    if (!enters) throw Error("not a runtime: its entry lies outside it");
     return image;
 }
 

@@ -27,9 +27,11 @@ struct Mapping {
 inline constexpr std::size_t max_mappings = 8;
 
 // What a runtime's file asks for. What it may write to is anonymous memory into which the file's
-// part is read: one mapping for .data and .bss, and no page that is first mapped and then copied.
+// part is read: one mapping for .data and .bss, and no page that is first mapped and then copied;
+// one with the page of parameters where it lies next to that.
 struct RuntimeImage {
     std::vector<Mapping> mappings;
+    std::uint64_t parameters_length = 0;  // of the mapping that begins with the parameters
     std::uint64_t read_to = 0;
     std::uint64_t read_length = 0;
     std::uint64_t read_offset = 0;

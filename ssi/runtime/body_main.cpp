@@ -85,7 +85,6 @@ void catch_traps() {
     // Its command line goes with the kernel's stack.
     sys::call_with(__NR_prctl, 15, "ssi-body");  // PR_SET_NAME
     clear_address_space();
-    map_program_vdso();
     map_notified_page();
     catch_traps();
     if (!home_only.open()) die("no memory");

@@ -50,7 +50,7 @@ void prepare_copies();
 [[noreturn]] void deputy_main(Thread* thread);
 
 /// Maps the page with `syscall; ret` outside the runtime's range, where calls are the program's own
-/// (entry.S, ssi_notified).
+/// (entry.S, ssi_notified), unless it is there.
 void map_notified_page();
 
 /// First second thread of a plain process: prepares it (see process.h). False: it stays plain.

@@ -11,7 +11,6 @@
 #include "ssi/runtime/program_vdso.h"
 #include "ssi/vdso/clock.h"
 #include "ssi/vdso/find.h"
-#include "ssi/vdso/image.h"
 
 namespace holon::ssi {
 namespace {
@@ -65,17 +64,8 @@ bool in_kernel_vdso(std::uint64_t address) {
     return address >= kernel_begin && address < kernel_end;
 }
 
-void map_program_vdso() {
-    const std::size_t size = vdso::image_size();
-    sys::call_with(__NR_mmap, layout::vdso, size, sys::prot_read | sys::prot_write,
-                   sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
-    memcpy(reinterpret_cast<void*>(layout::vdso), vdso::image(), size);
-    sys::call_with(__NR_mprotect, layout::vdso, size, sys::prot_read | sys::prot_exec);
-}
-
 void give_vdso(std::uint64_t* stack) {
     constexpr std::uint64_t at_sysinfo_ehdr = 33;
-    map_program_vdso();
     std::uint64_t* at = stack + 1 + *stack + 1;  // argc, argv, its end
     while (*at != 0) ++at;                       // envp
     for (++at; at[0] != 0; at += 2)

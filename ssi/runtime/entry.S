@@ -2,7 +2,7 @@
    Where the kernel, the daemon's loader and signals enter the runtime, and where it leaves for the program.
    Offsets into struct Thread (thread.h) are checked there by static_assert. */
 
-/* layout::range_begin >> 32 and layout::range_end; home.cpp asserts them. */
+/* layout::range_begin >> 32 and layout::notified; home.cpp asserts them. */
 #define RANGE_UPPER 0x7e80
 #define NOTIFIED_PAGE 0x7e8100000000
 
@@ -171,7 +171,7 @@ ssi_copy_failed:
         ret
 
 /* long notified(number, args[6]): a system call from outside the range that the filters exempt, so that the daemon hears of
-   it (exec). The page at layout::range_end holds `syscall; ret`. */
+   it (exec). The page at layout::notified holds `syscall; ret`. */
         .globl ssi_notified
 ssi_notified:
         mov %rdi, %rax

@@ -18,9 +18,10 @@ namespace holon::ssi {
 namespace {
 
 constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
-static_assert(layout::range_begin >> 32 == 0x7e80 && layout::range_end == 0x7e81'0000'0000,
+static_assert(layout::range_begin >> 32 == 0x7e80 && layout::notified == 0x7e81'0000'0000,
               "entry.S and ssi/inject/loader.S have them as constants");
 constexpr int si_queue = -1;
+bool notified_page_mapped;
 constexpr long arch_get_fs = 0x1003;
 
 void catch_sigsys() {
@@ -144,6 +145,7 @@ long plain_call(const CallArgs& call, sys::UContext* context) {
             return prepare_process(context) ? home_call(self(), call, context) : -sys::e_nomem;
         case __NR_sched_getaffinity:
         case __NR_sched_setaffinity:
+            map_notified_page();
             return affinity::call_of_daemon(call);
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
@@ -167,7 +169,8 @@ void interrupted_deputy(sys::UContext* context) {
 }  // namespace
 
 void map_notified_page() {
-    auto* page = reinterpret_cast<std::uint8_t*>(layout::range_end);
+    if (__atomic_exchange_n(&notified_page_mapped, true, __ATOMIC_ACQ_REL)) return;
+    auto* page = reinterpret_cast<std::uint8_t*>(layout::notified);
     const long got =
         sys::call_with(__NR_mmap, page, layout::page_size, sys::prot_read | sys::prot_write,
                        sys::map_private | sys::map_anonymous | sys::map_fixed, -1, 0);
@@ -187,6 +190,7 @@ bool prepare_process(sys::UContext* context) {
     process.userfault = -1;
     Thread* main = new_thread();
     if (main == nullptr) return false;
+    map_notified_page();
     prepare_copies();
     space::prepare();
     adopt_handlers();
@@ -220,7 +224,6 @@ void home_trap(int signo, sys::SigInfo* info, sys::UContext* context);
 std::uint64_t injected_main(const Injection* injection, std::uint64_t* stack) {
     const Injection mine = *injection;
     catch_sigsys();
-    map_notified_page();
     give_vdso(stack);
     affinity::number_home_cpus();
     sys::call_with(__NR_madvise, mine.loader_page, mine.loader_size, sys::madv_dontneed);

@@ -27,16 +27,23 @@ inline constexpr std::uint64_t range_end = 0x7e81'0000'0000;
 /// runtime starts.
 inline constexpr std::uint64_t parameters = range_begin;
 
-/// The vDSO that programs are given: an ELF image of the runtime's own (ssi/vdso). AT_SYSINFO_EHDR
-/// points here.
-inline constexpr std::uint64_t vdso = range_begin + 0x1'0000;
+/// What the runtime writes to, .data and .bss, next to the parameters: one mapping at exec.
+inline constexpr std::uint64_t data = parameters + page_size;
 
-/// The runtime's ELF file is linked to begin here; its header (struct RuntimeHeader) is the first
-/// thing in it.
+/// The runtime's code is linked to begin here; its header (struct RuntimeHeader) is the first thing
+/// in it.
 inline constexpr std::uint64_t image = range_begin + 0x10'0000;
+
+/// The vDSO that programs are given: an ELF image of the runtime's own (ssi/vdso), pages of its
+/// file right before its code: one mapping, too. AT_SYSINFO_EHDR points here.
+inline constexpr std::uint64_t vdso = image - 2 * page_size;
 
 /// From here to range_end: memory that the runtime allocates for itself.
 inline constexpr std::uint64_t arena = range_begin + 0x1000'0000;
+
+/// A page with one instruction, `syscall`, and the return from it: what is called there comes from
+/// outside the range, as if the program had made it (entry.S, ssi_notified).
+inline constexpr std::uint64_t notified = range_end;
 
 constexpr bool in_range(std::uint64_t address) {
     return address >= range_begin && address < range_end;

@@ -7,10 +7,9 @@
 
 namespace holon::ssi {
 
-/// At exec: maps the image at layout::vdso and points AT_SYSINFO_EHDR there. `stack` is as execve
+/// At exec: points AT_SYSINFO_EHDR to layout::vdso. `stack` is as execve
 /// left it.
 void give_vdso(std::uint64_t* stack);
-void map_program_vdso();
 /// The kernel's own, where it answers; null where there is none.
 void use_kernel_vdso(const void* image);
 /// The program's numbers of this kernel's CPUs 0, 1, …

@@ -68,6 +68,24 @@ TEST(RuntimeFile, TheFilesPartOfTheDataIsRead) {
     EXPECT_EQ(image.read_offset, 0x2020u);
 }
 
+// The engine's own: data next to the parameters, and something of its code's segment before the
+// code.
+TEST(RuntimeFile, WhatLiesNextToTheParametersIsMappedWithThem) {
+    File file;
+    file.data.p_vaddr = layout::data + 0x20;
+    file.text = {PT_LOAD, PF_R | PF_X, 0, layout::image - 0x1000, 0, 0x1800, 0x1800, 0x1000};
+    std::swap(file.data, file.text);
+    const RuntimeImage image = file.parse();
+    ASSERT_EQ(image.mappings.size(), 1u);
+    EXPECT_EQ(image.mappings[0].address, layout::image - 0x1000);
+    EXPECT_EQ(image.mappings[0].length, 0x2000u);
+    EXPECT_EQ(image.parameters_length, 0x4000u);
+    EXPECT_EQ(image.begin, layout::data);
+    EXPECT_EQ(image.begin + image.length, layout::image + 0x1000);
+    EXPECT_EQ(image.read_to, layout::data + 0x20);
+    EXPECT_EQ(image.injected, layout::image + 0x100);
+}
+
 struct Fault {
     const char* name;
     std::function<void(File&)> make;
