@@ -21,7 +21,7 @@ struct Job {
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
     bool whole_nodes = false;  // --exclusive: the node's CPUs, however many there are
     std::string work_dir;
-    std::string partition;  // "" where the user named none and the default is not known
+    std::string partition;  // the default one where the user named none; "": there is none
     std::string user;
 };
 

@@ -2,6 +2,7 @@
 // job_submit_holon.so, loaded by slurmctld (JobSubmitPlugins=holon): the thin glue between Slurm's
 // C interface and core.h. Public headers only, so one source serves every release. No exception
 // leaves a function of this file.
+#include <dlfcn.h>
 #include <sys/random.h>
 
 extern "C" {
@@ -64,6 +65,14 @@ std::uint32_t given16(std::uint16_t value) {
 // thread asks the host for names: that may go over the network.
 std::string user_name(std::uint32_t uid) { return site ? site->user_name(uid) : std::string(); }
 
+// The partition that a job is for which names none; empty where there is no default. A variable of
+// slurmctld's in all releases, read under its lock for partitions, which every submit holds.
+std::string default_partition() {
+    static const auto* const name =
+        static_cast<char* const*>(::dlsym(RTLD_DEFAULT, "default_part_name"));
+    return name != nullptr && *name != nullptr ? *name : "";
+}
+
 Job job_of(const job_desc_msg_t& description) {
     Job job;
     job.min_nodes = given(description.min_nodes);
@@ -81,7 +90,7 @@ Job job_of(const job_desc_msg_t& description) {
             job.node_memory_mb = description.pn_min_memory;
     }
     if (description.work_dir != nullptr) job.work_dir = description.work_dir;
-    if (description.partition != nullptr) job.partition = description.partition;
+    job.partition = description.partition != nullptr ? description.partition : default_partition();
     job.user = user_name(description.user_id);
     return job;
 }

@@ -82,7 +82,15 @@ shows "a virtual SMP is refused where the site does not offer it" 'vm-smp: not o
     "$(alice sbatch --vm-smp --wrap true 2>&1)"
 on ctl sed -i 's/^  allow_smp: .*/  allow_smp: true/' /etc/holon/holon.yaml
 check "and accepted within seconds where it does" within 30 alice sbatch --test-only --vm-smp -n 2 --wrap true
+on ctl cp /etc/holon/holon.yaml.before /etc/holon/holon.yaml
+default=$(on ctl scontrol -o show partition | sed -n 's/^PartitionName=\([^ ]*\) .*Default=YES.*/\1/p')
+on ctl sed -i "s/^  rules: \[\]/  rules: [{partition: $default, max_vms: 1}]/" /etc/holon/holon.yaml
+offered() { alice sbatch --test-only --vm-cluster=2 -N2 --mem=500 --wrap true; }
+refused() { grep -q 'at most 1 VMs' <<<"$(offered 2>&1)"; }
+check "a rule for the default partition ($default) holds for who names none" within 30 refused
 on ctl mv /etc/holon/holon.yaml.before /etc/holon/holon.yaml
+# The tests that come after this one have no such rule.
+check "and no longer when it is gone" within 30 offered
 
 bob scancel -u bob
 equal "no node was drained" "" "$(drained_nodes)"
