@@ -22,7 +22,6 @@ namespace {
 constexpr std::uint64_t least_free_mb = 64;  // for overlays; below it no VM starts
 // Changes are told at once, but not more often than this.
 constexpr std::chrono::milliseconds pause_between{1000};
-constexpr std::chrono::seconds retry{5};
 // Health is told when it changes.
 constexpr std::chrono::seconds between_looks{10};
 
@@ -84,8 +83,7 @@ site::NodeReport look(Daemon& daemon, bool kvm) {
     return report;
 }
 
-std::vector<std::string> controllers(const config::Config& config) {
-    if (!config.controller.hosts.empty()) return config.controller.hosts;
+std::vector<std::string> ask_slurm() {
     os::RunOptions options;
     options.env = os::slurm_environment();
     options.timeout = std::chrono::seconds(20);
@@ -93,13 +91,15 @@ std::vector<std::string> controllers(const config::Config& config) {
 }
 
 // To each controller; returns what went wrong with those that did not take it.
-std::string tell(const config::Config& config, const nlohmann::json& message, bool& any) {
+std::string tell(Daemon& daemon, const nlohmann::json& message, bool& any) {
+    const auto& controller = daemon.config.controller;
     std::string trouble;
     any = false;
     try {
-        for (const std::string& host : controllers(config)) {
+        for (const std::string& host :
+             controller.hosts.empty() ? daemon.controllers.get(ask_slurm) : controller.hosts) {
             try {
-                rpc::Client::remote(host, config.controller.port).call(message);
+                rpc::Client::remote(host, controller.port).call(message);
                 any = true;
             } catch (const Error& error) {
                 trouble += (trouble.empty() ? "" : "; ") + std::string(error.what());
@@ -109,6 +109,7 @@ std::string tell(const config::Config& config, const nlohmann::json& message, bo
     } catch (const std::exception& error) {
         trouble = error.what();
     }
+    if (!any) daemon.controllers.none_answered();
     return trouble;
 }
 
@@ -117,6 +118,7 @@ std::string tell(const config::Config& config, const nlohmann::json& message, bo
 Task<void> publish_capabilities(Daemon& daemon) {
     std::string complaint;
     site::NodeReport told;
+    unsigned failures = 0;
     for (Clock::time_point due{};;) {
         const bool kvm = daemon.acceleration && daemon.acceleration->kvm;
         const bool probed = daemon.acceleration.has_value();
@@ -129,15 +131,13 @@ Task<void> publish_capabilities(Daemon& daemon) {
                                                 {"node", site::to_json(report)}};
                 std::string trouble;
                 bool any = false;
-                co_await blocking(daemon.pool,
-                                  [&] { trouble = tell(daemon.config, message, any); });
+                co_await blocking(daemon.pool, [&] { trouble = tell(daemon, message, any); });
                 if (trouble != complaint && !trouble.empty())
                     spdlog::warn("capabilities were not taken: {}", trouble);
                 complaint = trouble;
-                told = any ? report : site::NodeReport{};
-                due =
-                    Clock::now() + (trouble.empty() ? Clock::duration(heartbeat)
-                                                    : std::min<Clock::duration>(heartbeat, retry));
+                told = report;  // or tried to: the same again when it is due
+                failures = any ? 0 : failures + 1;
+                due = Clock::now() + until_next_report(failures, heartbeat);
             }
         }
         asio::steady_timer pause(daemon.io, pause_between);
@@ -151,7 +151,7 @@ Task<void> publish_checkpoint(Daemon& daemon, const site::CheckpointReport& repo
     const nlohmann::json message = {{"op", "checkpointed"}, {"checkpoint", site::to_json(report)}};
     std::string trouble;
     bool any = false;
-    co_await blocking(daemon.pool, [&] { trouble = tell(daemon.config, message, any); });
+    co_await blocking(daemon.pool, [&] { trouble = tell(daemon, message, any); });
     if (!any) throw Error("no controller was told: {}", trouble);
     if (!trouble.empty()) spdlog::warn("checkpoint {}: {}", report.id, trouble);
 }

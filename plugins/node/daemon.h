@@ -9,6 +9,7 @@
 #include <string>
 
 #include "plugins/config/config.h"
+#include "plugins/node/controller_hosts.h"
 #include "plugins/node/event.h"
 #include "plugins/node/run.h"
 #include "plugins/vm/vm.h"
@@ -29,6 +30,7 @@ struct Daemon {
     asio::thread_pool pool;
     config::Config config;
     std::string host;  // short host name
+    ControllerHosts controllers;
     std::unique_ptr<vm::Hypervisor> hypervisor;
     std::optional<vm::Acceleration>
         acceleration;  // known some seconds after the first start on a node

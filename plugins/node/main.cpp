@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
         "socket", po::value(&options.socket)->value_name("PATH"),
         "local socket (default: /run/holon/holond.sock)")(
         "controller", "on a controller: keep what the nodes can do, for slurmctld's plugins")(
-        "log-level", po::value(&level)->default_value("info"), "trace, debug, info, warn or error");
+        "log-level", po::value(&level)->value_name("LEVEL")->default_value("info"),
+        "trace, debug, info, warn or error");
     try {
         po::variables_map values;
         po::store(po::parse_command_line(argc, argv, description), values);

@@ -30,8 +30,7 @@ enum class Type : std::uint16_t {
     protect = 34,  ///< home → node: a = address, b = length, payload: uint32 prot; answered by done
     discard = 35,  ///< home → node: a = address, b = length: pages there are untouched again;
                    ///< answered by done
-    membarrier = 36,
-    signal = 37,         ///< home → node: a = thread: for its body; payload: PendingSignal
+    signal = 37,   ///< home → node: a = thread: for its body; payload: PendingSignal
     recall_thread = 38,  ///< home → node: a = thread: its body is to come home
     ping = 39,           ///< both ways: an answer is wanted
     pong = 40,           ///< the answer
