@@ -34,9 +34,12 @@ same() { # same SENTENCE A B: both ended well, with the same output
 trace stock &
 trace stock-again &
 trace with-holon --shadow "$work/shadow" &
+python3 "$here/select.d/faults.py" "$driver" "$work/shadow" "$build/tests/integration/select.d" >"$work/faults" 2>&1 &
+faults=$!
+wait "$faults" || failed=1
 wait
+cat "$work/faults"
 same "500 ordinary jobs get the same nodes and cores in two runs of stock Slurm (the control)" stock stock-again
 same "500 ordinary jobs get the same nodes and cores with and without Holon's plugin" stock with-holon
 python3 "$here/select.d/sessions.py" "$driver" "$work/shadow" || failed=1
-python3 "$here/select.d/faults.py" "$driver" "$work/shadow" "$build/tests/integration/select.d" || failed=1
 exit "$failed"
