@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The subcommands of ssi. Each takes the arguments behind its name and returns the exit status; an
-// Error is printed by main.
+// Error is printed by main, which then ends with exit_failed, after a UsageError with exit_usage.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "plugins/os/error.h"
 #include "plugins/os/fd.h"
 
 namespace holon::ssi::cli {
@@ -15,6 +16,14 @@ using Arguments = std::vector<std::string>;
 
 inline constexpr int exit_failed = 1;
 inline constexpr int exit_usage = 2;
+
+// What was typed is not understood: scripts tell it, by the exit status, from what could not be
+// done. COMMAND's help is pointed to.
+class UsageError : public Error {
+  public:
+    UsageError(const std::string& command, const std::string& what)
+        : Error("{}: {}; see ssi {} --help", command, what, command) {}
+};
 
 int run(const Arguments& arguments);
 int nodes(const Arguments& arguments);

@@ -63,7 +63,7 @@ int dispatch(Arguments arguments) {
         if (name == entry.name) return entry.run(arguments);
         if (wants_help && arguments.front() == entry.name) return entry.run({"--help"});
     }
-    std::cerr << "ssi: no command '" << name
+    std::cerr << "ssi: no command '" << (wants_help ? arguments.front() : name)
               << "'; there are run, nodes, ps, top, profile, move, version and help\n";
     return exit_usage;
 }
@@ -87,6 +87,9 @@ os::Fd connect_to_daemon() {
 int main(int argc, char** argv) {
     try {
         return holon::ssi::cli::dispatch({argv + 1, argv + argc});
+    } catch (const holon::ssi::cli::UsageError& error) {
+        std::cerr << "ssi: " << error.what() << '\n';
+        return holon::ssi::cli::exit_usage;
     } catch (const std::exception& error) {
         std::cout.flush();
         std::cerr << "ssi: " << error.what() << '\n';

@@ -25,7 +25,7 @@ std::int32_t number_of(const std::string& text, const char* what) {
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size() || number <= 0)
-        throw Error("move: '{}' is not {}; see ssi move --help", text, what);
+        throw UsageError("move", fmt::format("'{}' is not {}", text, what));
     return number;
 }
 
@@ -40,14 +40,17 @@ std::uint32_t node_of(const std::string& text) {
 }  // namespace
 
 int move(const Arguments& arguments) {
-    if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
-        std::cout << help;
-        return 0;
+    for (const std::string& word : arguments) {
+        if (word == "--help" || word == "-h") {
+            std::cout << help;
+            return 0;
+        }
+        if (word.starts_with('-')) throw UsageError("move", fmt::format("no option {}", word));
     }
-    if (arguments.size() != 2) {
-        std::cerr << help;
-        return exit_usage;
-    }
+    if (arguments.size() > 2)
+        throw UsageError("move", fmt::format("'{}' is too much", arguments[2]));
+    if (arguments.size() < 2)
+        throw UsageError("move", "a process or thread, and a node are wanted");
     const std::string& who = arguments[0];
     const std::size_t slash = who.find('/');
     daemon::ClientMessage message{.request = daemon::ClientRequest::move};

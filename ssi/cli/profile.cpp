@@ -46,7 +46,8 @@ Options parse(const Arguments& arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
         const auto value = [&]() -> const std::string& {
-            if (i + 1 == arguments.size()) throw Error("profile: {} needs a value", word);
+            if (i + 1 == arguments.size())
+                throw UsageError("profile", fmt::format("{} needs a value", word));
             return arguments[++i];
         };
         options.program = i + 1;
@@ -65,10 +66,10 @@ Options parse(const Arguments& arguments) {
             const std::string& text = value();
             if (text.empty() || text.size() > 5 ||
                 text.find_first_not_of("0123456789") != std::string::npos)
-                throw Error("profile: '{}' is not a number of pages", text);
+                throw UsageError("profile", fmt::format("'{}' is not a number of pages", text));
             options.pages = std::stoul(text);
         } else if (word.starts_with('-')) {
-            throw Error("profile: no option {}; see ssi profile --help", word);
+            throw UsageError("profile", fmt::format("no option {}", word));
         } else {
             options.program = i;
             return options;
@@ -220,10 +221,7 @@ int profile(const Arguments& arguments) {
         std::cout << help;
         return 0;
     }
-    if (options.program >= arguments.size()) {
-        std::cerr << help;
-        return exit_usage;
-    }
+    if (options.program >= arguments.size()) throw UsageError("profile", "no program is named");
     std::ofstream output, trace;
     if (!options.output.empty()) output = open_file(options.output);
     if (!options.trace.empty()) trace = open_file(options.trace);

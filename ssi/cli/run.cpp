@@ -56,8 +56,13 @@ Options parse(const Arguments& arguments) {
         else if (word == "--help" || word == "-h")
             options.help = true;
         else
-            throw Error("run: no option {}; see ssi run --help", word);
+            throw UsageError("run", fmt::format("no option {}", word));
     }
+    if (options.help) return options;
+    if (constexpr auto both = Parameters::spread | Parameters::home_only;
+        (options.flags & both) == both)
+        throw UsageError("run", "either --spread or --home");
+    if (options.program == arguments.size()) throw UsageError("run", "no program is named");
     return options;
 }
 
@@ -93,10 +98,6 @@ int run(const Arguments& arguments) {
     if (options.help) {
         std::cout << help;
         return 0;
-    }
-    if (options.program == arguments.size()) {
-        std::cerr << help;
-        return exit_usage;
     }
     {
         const os::Fd daemon = connect_to_daemon();

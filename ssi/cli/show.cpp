@@ -20,7 +20,9 @@ bool wants_json(const Arguments& arguments, const char* name, const char* help) 
             std::cout << help;
             std::exit(0);
         }
-        if (word != "--json") throw Error("{}: no option {}; see ssi {} --help", name, word, name);
+        if (word != "--json")
+            throw UsageError(name, word.starts_with('-') ? "no option " + word
+                                                         : fmt::format("'{}' is too much", word));
         json = true;
     }
     return json;

@@ -42,8 +42,8 @@ Number number_of(const std::string& text, const char* what, Number least, Number
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size() || !(number >= least) ||
         !(number <= most))
-        throw Error("top: '{}' is not {} from {} to {}; see ssi top --help", text, what, least,
-                    most);
+        throw UsageError("top",
+                         fmt::format("'{}' is not {} from {} to {}", text, what, least, most));
     return number;
 }
 
@@ -52,7 +52,8 @@ Options parse(const Arguments& arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
         const auto value = [&]() -> const std::string& {
-            if (i + 1 == arguments.size()) throw Error("top: {} needs a number", word);
+            if (i + 1 == arguments.size())
+                throw UsageError("top", fmt::format("{} needs a number", word));
             return arguments[++i];
         };
         if (word == "--once")
@@ -66,7 +67,7 @@ Options parse(const Arguments& arguments) {
         else if (word == "--help" || word == "-h")
             options.help = true;
         else if (word.starts_with('-'))
-            throw Error("top: no option {}; see ssi top --help", word);
+            throw UsageError("top", fmt::format("no option {}", word));
         else
             options.pids.push_back(number_of(word, "a process", 1, 1 << 22));
     }

@@ -81,14 +81,27 @@ void check_host() {
             scope);
 }
 
-std::string required(const po::variables_map& values, const char* name) {
-    if (values.count(name) == 0) throw Error("--{} is needed; see ssid --help", name);
-    return values[name].as<std::string>();
+// What is wrong with the arguments by themselves, whatever this node is like.
+void check(const po::variables_map& values, const std::vector<std::string>& rest) {
+    if (!rest.empty()) throw po::error(fmt::format("'{}' is too much", rest.front()));
+    for (const char* name : {"listen", "key"})
+        if (values.count(name) == 0) throw po::error(fmt::format("--{} is needed", name));
+    for (const char* name : {"name", "partition"})
+        if (values.count(name) != 0 && !is_name(values[name].as<std::string>()))
+            throw po::error(
+                fmt::format("--{}: '{}' is not a name: letters, digits, '.', '-' and '_', {} at "
+                            "most",
+                            name, values[name].as<std::string>(), max_name));
+    if (values.count("cpus") != 0)
+        if (const unsigned cpus = values["cpus"].as<unsigned>(); cpus == 0 || cpus > 4096)
+            throw po::error("--cpus is from 1 to 4096");
+    if (const unsigned timeout = values["timeout"].as<unsigned>(); timeout < 1 || timeout > 86400)
+        throw po::error("--timeout is from 1 to 86400 seconds");
 }
 
 Node make_node(const po::variables_map& values) {
-    const Endpoint listen = resolve(required(values, "listen"));
-    const std::string key = required(values, "key");
+    const Endpoint listen = resolve(values["listen"].as<std::string>());
+    const std::string key = values["key"].as<std::string>();
     const bool plain = values.count("plain") != 0;
     if (!plain) tls::check_kernel();
     Node node{.name = values.count("name") != 0 ? values["name"].as<std::string>() : hostname(),
@@ -100,13 +113,9 @@ Node make_node(const po::variables_map& values) {
               .timeout = std::chrono::seconds(values["timeout"].as<unsigned>()),
               .runtime = inject::load_runtime(values["runtime"].as<std::string>())};
     if (values.count("join") != 0) node.home = resolve(values["join"].as<std::string>());
-    for (const std::string& name : {node.name, node.partition})
-        if (!is_name(name))
-            throw Error("'{}' is not a name: letters, digits, '.', '-' and '_', {} at most", name,
-                        max_name);
-    if (node.cpus == 0 || node.cpus > 4096) throw Error("--cpus is from 1 to 4096");
-    if (node.timeout.count() < 1 || node.timeout.count() > 86400)
-        throw Error("--timeout is from 1 to 86400 seconds");
+    if (!is_name(node.name))
+        throw Error("this node's hostname, '{}', does not do as its name; give one with --name",
+                    node.name);
     return node;
 }
 
@@ -132,8 +141,14 @@ void set_up_process(bool verbose) {
 
 int run(int argc, char** argv) {
     const po::options_description options = make_options();
+    std::vector<std::string> rest;
+    po::options_description all;
+    all.add(options).add_options()("rest", po::value(&rest));
+    po::positional_options_description positional;
+    positional.add("rest", -1);
     po::variables_map values;
-    po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), values);
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(),
+              values);
     po::notify(values);
     if (values.count("help") != 0) {
         std::cout << usage << options;
@@ -143,6 +158,7 @@ int run(int argc, char** argv) {
         std::cout << "ssid " HOLON_VERSION "\n";
         return 0;
     }
+    check(values, rest);
     check_host();
     set_up_process(values.count("verbose") != 0);
     Node node = make_node(values);
@@ -163,6 +179,9 @@ int main(int argc, char** argv) {
         if (argc == 1 && std::string_view(argv[0]) == holon::ssi::view::server_program)
             return holon::ssi::view::run_server();
         return holon::ssi::daemon::run(argc, argv);
+    } catch (const boost::program_options::error& error) {
+        std::cerr << "ssid: " << error.what() << " (see ssid --help)\n";
+        return 2;
     } catch (const std::exception& error) {
         std::cerr << "ssid: " << error.what() << '\n';
         return 1;
