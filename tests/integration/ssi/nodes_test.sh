@@ -58,5 +58,5 @@ check "a daemon with another runtime is refused" fails_with 'another build' join
 check "a runtime that is none is refused" fails_with 'not a runtime' joins x "$state/key" /bin/true
 check "a second daemon of the partition is refused" fails_with 'serves another daemon' \
     on_node 0 "$build/ssi/daemon/ssid" --plain --listen 10.77.0.1:7719 --key "$state/key" --runtime "$test_runtime"
-check "only root runs the daemon" fails_with 'needs root' as_nobody "$build/ssi/daemon/ssid" --listen 127.0.0.1
+check "only root runs the daemon" fails_with 'needs root' as_nobody "$build/ssi/daemon/ssid" --listen 127.0.0.1 --key "$state/key"
 finish
