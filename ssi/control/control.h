@@ -30,6 +30,8 @@ enum class ControlType : std::uint32_t {
     counters = 5,      ///< value = threads away from home now; no reply
     attend = 6,        ///< → attending
     agent = 7,         ///< value = TID of the process's agent, to run before all else; no reply
+    used = 9,          ///< value = ns of CPU time that its bodies have used more than it said
+                       ///< before, as user; timeout = as system → counted
     own_memory = 8,    ///< value = 0: /proc/self/mem, 1: /proc/self/pagemap, of a process that
                        ///< may not open them (it gave up its uid); text = own_memory_proof bytes
                        ///< that lie in Parameters::proof meanwhile → own_memory_opened
@@ -43,6 +45,7 @@ enum class ControlType : std::uint32_t {
     channel_opened =
         18,        ///< node, value as asked; descriptor: connected TCP socket to the body process
     refused = 19,  ///< text = why, one line
+    counted = 22,  ///< its parents will be told
     own_memory_opened = 21,  ///< descriptor: opened for reading
     attending = 20,  ///< descriptor: a socket of the same kind, on which the daemon asks. There:
                      // daemon → home runtime
@@ -65,7 +68,7 @@ struct ControlMessage {
     std::uint64_t value;
     std::uint32_t node_cpus[max_nodes];  ///< welcome only: CPUs of each node, virtual CPU numbers
                                          ///< follow node by node
-    std::uint64_t timeout;  ///< welcome only: seconds of silence after which a node counts as lost
+    std::uint64_t timeout;  ///< welcome: seconds of silence after which a node counts as lost; used
     char text[128];         ///< zero-terminated
 };
 

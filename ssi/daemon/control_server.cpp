@@ -119,6 +119,12 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
             client.agent = true;
             return true;
         }
+        case ControlType::used: {
+            children_.add(client.who.pid, {request.value, request.timeout});
+            ControlMessage message{};
+            message.type = ControlType::counted;
+            return reply(client.socket.get(), message);
+        }
         case ControlType::attend:
             return attend(client);
         case ControlType::own_memory: {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ssi/control/control.h"
+#include "ssi/daemon/child_time.h"
 #include "ssi/daemon/history.h"
 #include "ssi/daemon/members.h"
 #include "ssi/daemon/orders.h"
@@ -60,6 +61,8 @@ class ControlServer {
     // the process is not ASKING's, has ended, or cannot be moved.
     std::string move(uid_t asking, pid_t pid, pid_t tid, std::uint32_t node);
 
+    ChildTime& children() { return children_; }
+
     // Has a process of ASKING's (root: any) come home, if it has threads elsewhere, and waits for
     // it some seconds.
     void bring_home(uid_t asking, pid_t pid);
@@ -81,6 +84,7 @@ class ControlServer {
     std::shared_ptr<Orders> orders_of(uid_t asking, pid_t pid);
 
     History history_;
+    ChildTime children_;
     const Members& members_;
     Peers& peers_;
     const Digest runtime_;

@@ -84,9 +84,11 @@ void run_first_node(Node& node, Keeper keeper) {
     const Digest runtime = node.runtime.digest;
     Peers peers(members, node.trust, node.timeout);
     ControlServer control(members, peers, runtime);
-    inject::Injector injector(std::move(node.runtime), control_address(node.partition),
-                              {inject::usable_cpus(), [&] { return cpus_of(members.list()); }},
-                              [&](uid_t asking, pid_t pid) { control.bring_home(asking, pid); });
+    inject::Injector injector(
+        std::move(node.runtime), control_address(node.partition),
+        {inject::usable_cpus(), [&] { return cpus_of(members.list()); }},
+        [&](uid_t asking, pid_t pid) { control.bring_home(asking, pid); },
+        [&](pid_t pid) { return control.children().of_children(pid); });
     for (Kept& kept : keeper.take()) {
         spdlog::info("programs of an earlier ssid are served again");
         injector.serve(std::move(kept.listener), kept.flags, kept.owner);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static_assert(layout::range_end - layout::range_begin == 1ull << 32);
 constexpr std::uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
 
 // The places a test can go to; made into distances when the program is complete.
-enum class To { next, allow, notify, absent, from_runtime, clone, action, attach, i386 };
+enum class To { next, allow, notify, absent, from_runtime, clone, usage, action, attach, i386 };
 
 struct Step {
     std::uint16_t code;
@@ -80,6 +81,7 @@ std::vector<sock_filter> make_filter(bool threads) {
         equal(SYS_execveat, To::from_runtime),
         equal(SYS_sched_getaffinity, threads ? To::from_runtime : To::allow),
         equal(SYS_sched_setaffinity, threads ? To::from_runtime : To::allow),
+        equal(SYS_getrusage, threads ? To::usage : To::allow),
         equal(SYS_clone3, To::absent),
         equal(SYS_rseq, To::absent),
         equal(SYS_rt_sigaction, To::action),
@@ -90,6 +92,10 @@ std::vector<sock_filter> make_filter(bool threads) {
         // clone.
         at(To::clone, load(offsetof(seccomp_data, args))),
         {BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, To::from_runtime, To::allow},
+
+        // What children have used on other nodes is known to the daemon.
+        at(To::usage, load(offsetof(seccomp_data, args))),
+        equal(static_cast<std::uint32_t>(RUSAGE_CHILDREN), To::from_runtime, To::allow),
 
         // SIGSYS is how the kernel calls the runtime. Programs that take every signal there is (Go,
         // the JVM) are told that they have this one too.

@@ -68,13 +68,16 @@ struct Injector::Notification {
     pid_t task;
     std::uint64_t number;
     bool x86_64;
+    std::uint64_t args[6];
 };
 
-Injector::Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced)
+Injector::Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced,
+                   Children children)
     : runtime_(std::move(runtime)),
       control_address_(std::move(control_address)),
       affinity_(std::move(cpus)),
-      traced_(std::move(traced)) {
+      traced_(std::move(traced)),
+      children_(std::move(children)) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     seccomp_notif_sizes sizes{};
@@ -186,12 +189,17 @@ void Injector::serve_call(Listener& listener) {
     const bool received = ::ioctl(listener.fd.get(), SECCOMP_IOCTL_NOTIF_RECV, raw) == 0;
     arm(listener);          // the next call may be served by another thread from here on
     if (!received) return;  // the caller was killed, or its call interrupted
-    const Notification call{raw->id, static_cast<pid_t>(raw->pid),
+    const Notification call{raw->id,
+                            static_cast<pid_t>(raw->pid),
                             static_cast<std::uint64_t>(raw->data.nr),
-                            raw->data.arch == AUDIT_ARCH_X86_64};
+                            raw->data.arch == AUDIT_ARCH_X86_64,
+                            {raw->data.args[0], raw->data.args[1], raw->data.args[2],
+                             raw->data.args[3], raw->data.args[4], raw->data.args[5]}};
     const bool sets = call.number == SYS_sched_setaffinity;
     if (call.x86_64 && call.number == SYS_clone)
         serve_clone(listener, call);
+    else if (call.x86_64 && call.number == SYS_getrusage)
+        serve_usage(listener, call);
     else if (call.x86_64 && call.number == SYS_ptrace) {
         if (const pid_t process = process_of(static_cast<pid_t>(raw->data.args[1])); process != 0)
             traced_(listener.owner, process);
@@ -201,8 +209,7 @@ void Injector::serve_call(Listener& listener) {
                          call.id,
                          call.task,
                          sets,
-                         {raw->data.args[0], raw->data.args[1], raw->data.args[2],
-                          raw->data.args[3], raw->data.args[4]}});
+                         {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4]}});
     else
         serve_exec(listener, call);
 }
@@ -257,10 +264,31 @@ const char* Injector::inject(Listener& listener, Tracee& tracee) {
     return tracee.write(page, placed.page) ? nullptr : "no-write";
 }
 
-// The call is taken back (the stop interrupts its wait), and a SIGSYS is laid before it: the
-// runtime's handler finds the program about to execute its `syscall` instruction and sees to it,
-// and to all clone calls after it, from inside.
+// The runtime sees to it, and to all clone calls after it, from inside.
 void Injector::serve_clone(Listener& listener, const Notification& call) {
+    hand_over(listener, call, handed_over_clone);
+}
+
+// What a runtime asks is answered; a program's own call goes to its runtime where the answer is not
+// the kernel's.
+void Injector::serve_usage(Listener& listener, const Notification& call) {
+    const pid_t process = process_of(call.task);
+    const UsedElsewhere used = process != 0 ? children_(process) : UsedElsewhere{};
+    if (call.args[4] == layout::range_begin) {
+        seccomp_notif_resp response{};
+        response.id = call.id;
+        response.val = static_cast<std::int64_t>(call.args[1] == 0 ? used.user : used.system);
+        ::ioctl(listener.fd.get(), SECCOMP_IOCTL_NOTIF_SEND, &response);
+    } else if (used.user == 0 && used.system == 0) {
+        answer_continue(listener.fd.get(), call.id);
+    } else {
+        hand_over(listener, call, handed_over_usage);
+    }
+}
+
+// The call is taken back (the stop interrupts its wait), and a SIGSYS is laid before it: the
+// runtime's handler finds the program about to execute its `syscall` instruction.
+void Injector::hand_over(Listener& listener, const Notification& call, int what) {
     const pid_t process = process_of(call.task);
     if (process == 0 || !has_runtime(call.task)) {
         answer_continue(listener.fd.get(), call.id);
@@ -275,7 +303,7 @@ void Injector::serve_clone(Listener& listener, const Notification& call) {
     tracee.interrupt();
     user_regs_struct registers{};
     if (tracee.wait() != Tracee::Stop::other || tracee.signalled() ||
-        !tracee.registers(registers) || registers.orig_rax != SYS_clone ||
+        !tracee.registers(registers) || registers.orig_rax != call.number ||
         registers.rax != kernel_restarts_call)
         return;  // a signal was faster: the call starts again and is told of again
     registers.rip -= 2;
@@ -284,11 +312,11 @@ void Injector::serve_clone(Listener& listener, const Notification& call) {
     siginfo_t information{};
     information.si_signo = SIGSYS;
     information.si_code = SI_QUEUE;
-    information.si_value.sival_int = 1;
+    information.si_value.sival_int = what;
     if (!tracee.unblock_signal(SIGSYS) || !tracee.set_registers(registers)) return;
     if (::syscall(SYS_rt_tgsigqueueinfo, process, call.task, SIGSYS, &information) != 0)
-        spdlog::warn("process {}: cannot hand a thread to the runtime: {}", process, errno_text());
-    ++counters_.threads;
+        spdlog::warn("process {}: cannot hand a call to the runtime: {}", process, errno_text());
+    if (what == handed_over_clone) ++counters_.threads;
 }
 
 void Injector::pin(pid_t process, const char* reason) {

@@ -31,6 +31,11 @@ struct Pinned {
     std::string reason;
 };
 
+// ns of CPU time.
+struct UsedElsewhere {
+    std::uint64_t user = 0, system = 0;
+};
+
 struct Counters {
     std::atomic<std::uint64_t> execs{0}, failed{0}, pinned{0}, threads{0};
 };
@@ -50,7 +55,11 @@ class Injector {
     // TRACED: hears, before it happens, that a process is to be traced, and by which user. It may
     // take its time: the tracer waits.
     using Traced = std::function<void(uid_t, pid_t)>;
-    Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced);
+    // CHILDREN: what the children of a process that it has waited for, and theirs, have used on
+    // other nodes.
+    using Children = std::function<UsedElsewhere(pid_t)>;
+    Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced,
+             Children children);
     ~Injector();
     Injector(const Injector&) = delete;
     Injector& operator=(const Injector&) = delete;
@@ -77,6 +86,8 @@ class Injector {
     void serve_call(Listener& listener);
     void serve_exec(Listener& listener, const Notification& call);
     void serve_clone(Listener& listener, const Notification& call);
+    void serve_usage(Listener& listener, const Notification& call);
+    void hand_over(Listener& listener, const Notification& call, int what);
     void pin(pid_t process, const char* reason);
     const char* inject(Listener& listener, class Tracee& tracee);
 
@@ -84,6 +95,7 @@ class Injector {
     std::string control_address_;
     Affinity affinity_;
     Traced traced_;
+    Children children_;
     Counters counters_;
     os::Fd epoll_, wake_;
     std::size_t notification_size_ = 0;

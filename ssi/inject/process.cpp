@@ -63,6 +63,13 @@ std::uint64_t start_time(pid_t process) {
     return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
 }
 
+pid_t parent_of(pid_t process) {
+    char text[1024];
+    if (!read_proc(process, "status", text)) return 0;
+    const char* line = std::strstr(text, "\nPPid:");
+    return line == nullptr ? 0 : static_cast<pid_t>(std::strtol(line + 6, nullptr, 10));
+}
+
 std::vector<pid_t> tasks_under_filter() {
     std::vector<pid_t> tasks;
     std::error_code error;

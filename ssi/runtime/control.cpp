@@ -165,6 +165,25 @@ void report_away() {
     send_control(process.control, message);
 }
 
+void report_used(std::uint64_t user, std::uint64_t system) {
+    if (process.control < 0 || !process.control_lock.acquire_soon()) return;
+    ControlMessage message{}, reply;
+    message.type = ControlType::used;
+    message.value = user;
+    message.timeout = system;
+    // Its parent may ask as soon as it has ended: the daemon has to know by then.
+    struct {
+        std::int32_t descriptor;
+        std::int16_t events, returned;
+    } entry{process.control, 1, 0};
+    constexpr int patience_ms = 1000;
+    int descriptor = -1;
+    if (send_control(process.control, message) == 0 &&
+        sys::call_with(__NR_poll, &entry, 1, patience_ms) == 1)
+        receive_control(process.control, reply, descriptor);
+    process.control_lock.release();
+}
+
 void report_agent(long tid) {
     ControlMessage message{};
     message.type = ControlType::agent;

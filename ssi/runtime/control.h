@@ -16,6 +16,9 @@ long request_body(unsigned node);
 /// The channel of thread `number` on `node`.
 long open_channel(unsigned node, unsigned number);
 void report_pinned(const char* reason);
+/// What bodies have used since it was said last, ns. Does not wait long: the process is about to
+/// end.
+void report_used(std::uint64_t user, std::uint64_t system);
 /// How many threads are away now.
 void report_away();
 /// The agent has that number: the daemon has it run before all that computes.

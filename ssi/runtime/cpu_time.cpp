@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/cpu_time.h"
 
+#include "ssi/runtime/control.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/memory.h"
 #include "ssi/runtime/process.h"
@@ -10,7 +11,7 @@ namespace holon::ssi::cpu_time {
 namespace {
 
 constexpr long process_clock = 2, thread_clock = 3;
-constexpr long rusage_self = 0, rusage_thread = 1;
+constexpr long rusage_children = -1, rusage_self = 0, rusage_thread = 1;
 constexpr std::uint64_t second = 1'000'000'000, tick = 10'000'000;  // USER_HZ is 100
 constexpr std::uint64_t no_thread = ~0UL;
 
@@ -35,6 +36,8 @@ struct Node {
 Node nodes[max_nodes];
 Used ended;   ///< of body processes that are no more; under the space lock
 Lock asking;  ///< one question at a time: `thread` is its answer
+std::uint64_t reported_user, reported_system;  ///< to the daemon; under `reporting`
+Lock reporting;
 
 std::uint64_t local_clock(long clock) {
     Timespec time{};
@@ -61,7 +64,7 @@ void add(Timeval& time, std::uint64_t more) {
 
 /// What all body processes have used, and the thread on `node` if one is asked for. By no thread
 /// that holds a lock, and not the agent's.
-Used elsewhere(std::uint32_t node_asked = 0, std::uint64_t number = no_thread) {
+Used elsewhere(std::uint32_t node_asked = 0, std::uint64_t number = no_thread, bool soon = false) {
     Holding one(asking);
     std::uint32_t target[max_nodes] = {};
     {
@@ -79,8 +82,13 @@ Used elsewhere(std::uint32_t node_asked = 0, std::uint64_t number = no_thread) {
             memory::link(node).send(frame, nullptr);
         }
     }
-    for (std::uint32_t node = 1; node < max_nodes; ++node)
-        if (target[node] != 0) nodes[node].answered.wait_for(target[node]);
+    for (std::uint32_t node = 1; node < max_nodes; ++node) {
+        if (target[node] == 0) continue;
+        if (soon)
+            nodes[node].answered.wait_soon_for(target[node]);
+        else
+            nodes[node].answered.wait_for(target[node]);
+    }
     Holding holding(memory::lock());
     Used sum = ended;
     for (std::uint32_t node = 1; node < max_nodes; ++node) {
@@ -131,7 +139,43 @@ bool clock_call(Thread* thread, const CallArgs& call, long& result) {
 
 }  // namespace
 
+long children(const CallArgs& call) {
+    Rusage usage;
+    const long result = sys::call_with(__NR_getrusage, rusage_children, &usage);
+    if (sys::failed(result)) return result;
+    // As in affinity.cpp: calls that the daemon answers, from where no signal may come.
+    constexpr long call_on = static_cast<long>(layout::range_begin);
+    const std::uint64_t all = ~0UL;
+    std::uint64_t before;
+    map_notified_page();
+    sys::call_with(__NR_rt_sigprocmask, 2, &all, &before, 8);
+    Timeval* const times[] = {&usage.user, &usage.system};
+    for (long which = 0; which < 2; ++which) {
+        const long args[6] = {rusage_children, which, 0, 0, call_on, 0};
+        const long more = ssi_notified(__NR_getrusage, args);
+        if (!sys::failed(more)) add(*times[which], static_cast<std::uint64_t>(more));
+    }
+    sys::call_with(__NR_rt_sigprocmask, 2, &before, 0, 8);
+    return copy_out(static_cast<std::uint64_t>(call.a[1]), &usage, sizeof usage) == 0
+               ? 0
+               : -sys::e_fault;
+}
+
+void report() {
+    if (none_elsewhere()) return;
+    Holding one(reporting);
+    const Used used = elsewhere(0, no_thread, true);
+    if (used.user > reported_user || used.system > reported_system)
+        report_used(used.user - reported_user, used.system - reported_system);
+    reported_user = used.user;
+    reported_system = used.system;
+}
+
 bool call(Thread* thread, const CallArgs& call, long& result) {
+    if (call.number == __NR_getrusage && static_cast<std::int32_t>(call.a[0]) == rusage_children) {
+        result = children(call);
+        return true;
+    }
     const bool about = call.number == __NR_clock_gettime || call.number == __NR_getrusage ||
                        call.number == __NR_times;
     // A vfork child's time is its own.
@@ -239,7 +283,8 @@ std::uint64_t last_of_bodies() {
 
 void forget(Thread* thread) {
     ended = Used{};
-    asking = Lock{};
+    asking = reporting = Lock{};
+    reported_user = reported_system = 0;
     for (Node& node : nodes) node = Node{};
     thread->used_elsewhere = 0;
 }

@@ -20,6 +20,11 @@ struct Used {
 /// True: the call is about CPU time, and answered. At home, for the calling thread or the body of a
 /// deputy.
 bool call(Thread* thread, const CallArgs& call, long& result);
+/// getrusage(RUSAGE_CHILDREN, …), in whatever process at home.
+long children(const CallArgs& call);
+/// The process is about to end: the daemon is told what its parents shall know. By no thread that
+/// holds a lock.
+void report();
 /// In a body: what is known there.
 bool body_call(Thread* thread, const Call& call, long& result);
 /// In a body process: the vDSO asks for clocks of CPU time like a program.

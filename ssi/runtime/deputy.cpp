@@ -39,7 +39,10 @@ bool starts_something(long number) {
     sys::call(__NR_close, thread->channel);
     conduit::close(thread);
     // The agent would keep the process alive that has lost its last thread.
-    if (last) sys::call(__NR_exit_group, status);
+    if (last) {
+        cpu_time::report();
+        sys::call(__NR_exit_group, status);
+    }
     report_away();
     leave_thread();
 }
@@ -154,6 +157,9 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
                     0};
         case __NR_getpid:
             return {sys::call(__NR_getpid), 0};
+        case __NR_exit_group:
+            cpu_time::report();
+            return {make(), 0};
         case __NR_execve:
         case __NR_execveat:
             return {ssi_notified(call.number, args.a), 0};

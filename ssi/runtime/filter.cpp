@@ -27,6 +27,7 @@ constexpr long trapped[] = {
     __NR_fork,
     __NR_vfork,
     __NR_exit,
+    __NR_exit_group,
     __NR_set_tid_address,
     __NR_set_robust_list,
     __NR_close_range,

@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t sigsys_bit = 1UL << (sys::sig_sys - 1);
 static_assert(layout::range_begin >> 32 == 0x7e80 && layout::notified == 0x7e81'0000'0000,
               "entry.S and ssi/inject/loader.S have them as constants");
-constexpr int si_queue = -1;
+constexpr int si_queue = -1, rusage_children = -1;
 bool notified_page_mapped;
 constexpr long arch_get_fs = 0x1003;
 
@@ -37,7 +37,10 @@ void thread_exit(Thread* thread, long status) {
     if (thread->number == ~0U) sys::call(__NR_exit, status);
     finish_thread(thread->robust_list, thread->clear_tid, thread->tid);
     // The agent would keep the process alive that has lost its last thread.
-    if (unplace_thread(thread)) sys::call(__NR_exit_group, status);
+    if (unplace_thread(thread)) {
+        cpu_time::report();
+        sys::call(__NR_exit_group, status);
+    }
     leave_thread();
 }
 
@@ -117,6 +120,10 @@ long home_call(Thread* thread, const CallArgs& call, sys::UContext* context) {
         case __NR_exit:
             thread_exit(thread, call.a[0]);
             return 0;
+        case __NR_exit_group:
+            // Not what a vfork child has: it shares the memory.
+            if (thread->number != ~0U) cpu_time::report();
+            return sys::call(__NR_exit_group, call.a[0]);
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
                              call.a[5]);
@@ -147,6 +154,10 @@ long plain_call(const CallArgs& call, sys::UContext* context) {
         case __NR_sched_setaffinity:
             map_notified_page();
             return affinity::call_of_daemon(call);
+        case __NR_getrusage:
+            if (static_cast<std::int32_t>(call.a[0]) == rusage_children)
+                return cpu_time::children(call);
+            return sys::call(call.number, call.a[0], call.a[1]);
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
                              call.a[5]);
@@ -235,6 +246,11 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                   {static_cast<long>(context->rdi), static_cast<long>(context->rsi),
                    static_cast<long>(context->rdx), static_cast<long>(context->r10),
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
+    if (info->code == si_queue && info->queued.value == handed_over_usage && ssi_prepared == 0) {
+        context->rip += 2;
+        context->rax = static_cast<std::uint64_t>(cpu_time::children(call));
+        return;
+    }
     if (info->code <= 0) {
         if (ssi_prepared != 0) {
             if (layout::in_range(context->rip) || in_kernel_vdso(context->rip)) {
@@ -246,7 +262,7 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
             interrupted_deputy(context);
             return;
         }
-        if (info->code != si_queue || info->queued.value != 1)
+        if (info->code != si_queue || info->queued.value != handed_over_clone)
             return;  // a SIGSYS that somebody sent
         // The daemon held this thread at its first thread-creating call and left it before the
         // instruction.

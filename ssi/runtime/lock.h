@@ -23,6 +23,19 @@ class Lock {
         while (__atomic_exchange_n(&word, 2U, __ATOMIC_ACQUIRE) != 0)
             sys::call_with(__NR_futex, &word, sys::futex_wait, 2, 0, 0, 0);
     }
+    /// False: somebody has it for longer than a tenth of a second.
+    bool acquire_soon() {
+        constexpr int tries = 100;
+        for (int i = 0; i < tries; ++i) {
+            std::uint32_t expected = 0;
+            if (__atomic_compare_exchange_n(&word, &expected, 1U, false, __ATOMIC_ACQUIRE,
+                                            __ATOMIC_RELAXED))
+                return true;
+            const std::int64_t pause[2] = {0, 1'000'000};
+            sys::call_with(__NR_nanosleep, pause, 0);
+        }
+        return false;
+    }
     void release() {
         if (__atomic_exchange_n(&word, 0U, __ATOMIC_RELEASE) == 2)
             sys::call_with(__NR_futex, &word, sys::futex_wake, 1, 0, 0, 0);
@@ -57,6 +70,17 @@ class Sequence {
             const std::uint32_t seen = now();
             if (static_cast<std::int32_t>(seen - target) >= 0) return;
             sys::call_with(__NR_futex, &word, sys::futex_wait, seen, 0, 0, 0);
+        }
+    }
+    /// The same, but for a second at most after each time that it grew.
+    void wait_soon_for(std::uint32_t target) {
+        const std::int64_t second[2] = {1, 0};
+        for (;;) {
+            const std::uint32_t seen = now();
+            if (static_cast<std::int32_t>(seen - target) >= 0 ||
+                sys::call_with(__NR_futex, &word, sys::futex_wait, seen, second, 0, 0) ==
+                    -sys::e_timedout)
+                return;
         }
     }
 
