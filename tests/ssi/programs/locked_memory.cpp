@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Memory that was locked before there were threads, and all that is mapped later: threads use it as
 // any other, and it can be unlocked and given back. Locking more while there are threads succeeds,
-// or is refused as for a user without that right.
+// or is refused as for a user without that right, or whose limit is used up.
 #include <sys/mman.h>
 
 #include "program.h"
@@ -16,7 +16,7 @@ unsigned char* map() {
     return static_cast<unsigned char*>(got);
 }
 
-bool locked_or_refused(int result) { return result == 0 || errno == EPERM; }
+bool locked_or_refused(int result) { return result == 0 || errno == EPERM || errno == ENOMEM; }
 
 /// Each thread adds to every page in its turn.
 long use(unsigned char* area) {
