@@ -21,6 +21,10 @@ shows "top shows their time" "%Cpu$((all - 1)) +:" "$(home ssi run env COLUMNS=2
 equal "the C library counts them" $all "$(home ssi run getconf _NPROCESSORS_ONLN)"
 equal "a user's program started there has the views" $all \
     "$(home ssi run setpriv --reuid $nobody --regid $nobody --clear-groups grep -c '^cpu[0-9]' /proc/stat)"
+# Who may not mount: its masks show all, files the home's own.
+own=$(as_nobody ssi run sh -c 'nproc; grep -c "^cpu[0-9]" /proc/stat; lscpu | sed -n "s/^CPU(s): *//p"')
+equal "an unprivileged user's ssi run has the CPUs of all nodes in its mask, and the home's own files" \
+    "$all $(nproc --all) $(nproc --all)" "${own//$'\n'/ }"
 equal "a program that never leaves home has the home's own" "$(nproc --all)" "$(home ssi run --home grep -c '^cpu[0-9]' /proc/stat)"
 equal "so has everybody else" "$(nproc --all)" "$(home grep -c '^cpu[0-9]' /proc/stat)"
 shows "memory is the home's" "^MemTotal: +$(awk '/^MemTotal/ {print $2}' /proc/meminfo) kB" "$(home ssi run cat /proc/meminfo)"
