@@ -72,6 +72,15 @@ fs::path guest_initrd(const std::string& name, const std::string& under) {
 
 }  // namespace
 
+bool eventually(const std::function<bool()>& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        ::poll(nullptr, 0, 10);
+    }
+    return true;
+}
+
 void Libvirtd::start() {
     pid_ = fork();
     if (pid_ < 0) throw Error("fork: {}", errno_text());
@@ -208,7 +217,7 @@ vm::Machine machine(std::uint32_t index) {
     machine.kernel = setting("HOLON_TRIAL_KERNEL");
     machine.initrd = guest_initrd("guest.cpio", "");
     machine.command_line =
-        "console=ttyS0 rdinit=/init panic=-1 quiet cryptomgr.notests mitigations=off nokaslr "
+        "console=ttyS0 rdinit=/init panic=-1 loglevel=1 cryptomgr.notests mitigations=off nokaslr "
         "tsc=reliable "
         "no_timer_check ipv6.disable=1 apparmor=0 audit=0 random.trust_cpu=on nowatchdog "
         "initcall_blacklist=init_kprobe_trace,load_system_certificate_list,event_trace_init";

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,7 +20,11 @@
 
 namespace holon::trial {
 
-constexpr auto patience = std::chrono::seconds(30);
+// For a machine that others use as well.
+constexpr auto patience = std::chrono::minutes(2);
+
+// HOLDS comes true in time.
+bool eventually(const std::function<bool()>& holds);
 
 // The daemon libvirtd, in the namespace of the test. Stopped with SIGKILL or SIGTERM; its QEMUs
 // live on.

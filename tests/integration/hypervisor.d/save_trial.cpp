@@ -29,35 +29,41 @@ double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+struct Pipe {
+    os::Fd read, write;
+    Pipe() {
+        int sides[2];
+        if (::pipe2(sides, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
+        read.reset(sides[0]);
+        write.reset(sides[1]);
+    }
+};
+
 // A pipe whose other end goes into a file.
 class Sink {
   public:
     explicit Sink(std::filesystem::path file) : file_(std::move(file)) {
-        int sides[2];
-        if (::pipe2(sides, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
-        read_.reset(sides[0]);
-        write_.reset(sides[1]);
         thread_ = std::jthread([this] {
             std::ofstream out(file_, std::ios::binary);
             std::vector<char> bytes(1u << 20);
-            for (ssize_t n; (n = ::read(read_.get(), bytes.data(), bytes.size())) > 0;)
+            for (ssize_t n; (n = ::read(pipe_.read.get(), bytes.data(), bytes.size())) > 0;)
                 out.write(bytes.data(), n);
         });
     }
     ~Sink() { file(); }
     Sink(const Sink&) = delete;
     Sink& operator=(const Sink&) = delete;
-    int end() const { return write_.get(); }
+    int end() const { return pipe_.write.get(); }
     // All that was written to the pipe, once nobody else holds its end.
     const std::filesystem::path& file() {
-        write_.reset();
+        pipe_.write.reset();
         if (thread_.joinable()) thread_.join();
         return file_;
     }
 
   private:
     std::filesystem::path file_;
-    os::Fd read_, write_;
+    Pipe pipe_;
     std::jthread thread_;
 };
 
@@ -79,15 +85,13 @@ class SaveTrial : public trial::HypervisorFixture {
 
     pid_t restore(const Machine& machine, const std::filesystem::path& memory) {
         const pid_t pid = hypervisor->create_paused(machine);
-        int sides[2];
-        if (::pipe2(sides, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
-        os::Fd read(sides[0]);
-        const std::jthread source([end = sides[1], memory] {
-            const os::Fd out(end);
+        Pipe pipe;
+        const std::jthread source([out = pipe.write.release(), memory] {
+            const os::Fd end(out);
             const std::string bytes = os::read_file(memory);
-            os::write_all(end, bytes.data(), bytes.size());
+            os::write_all(out, bytes.data(), bytes.size());
         });
-        hypervisor->load_memory(domain_name(machine.job, machine.vm.index), read.get());
+        hypervisor->load_memory(domain_name(machine.job, machine.vm.index), pipe.read.get());
         return pid;
     }
 
@@ -108,6 +112,13 @@ class SaveTrial : public trial::HypervisorFixture {
         Console console(machine.console_socket);
         hypervisor->resume(domain_name(machine.job, machine.vm.index));
         if (!console.wait_for("guest is up")) throw Error("the guest did not come up");
+        return console;
+    }
+
+    // With more to save than a pipe holds.
+    Console up_with_memory_in_use(const Machine& machine) {
+        Console console = up(machine);
+        console.ask("fill 64", "filled");
         return console;
     }
 
@@ -184,44 +195,38 @@ TEST_F(SaveTrial, AnAbortedSaveLetsTheVmRunOnAndTheNextOneWorks) {
 
 TEST_F(SaveTrial, ACancelledSaveEndsSoonAndTheVmRunsOn) {
     const Machine original = machine(0);
-    Console console = up(original);
-    console.ask("fill 64", "filled");
-    int sides[2];
-    ASSERT_EQ(::pipe2(sides, O_CLOEXEC), 0);
-    os::Fd read(sides[0]), write(sides[1]);
+    Console console = up_with_memory_in_use(original);
+    Pipe pipe;
     auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-    save->prepare(write.get());
-    write.reset();
+    save->prepare(pipe.write.get());
+    pipe.write.reset();
     save->stop();
     // Nobody reads: it would take for ever.
     std::jthread other([&] {
         char bytes[4096];
-        EXPECT_GT(::read(read.get(), bytes, sizeof bytes), 0);
+        EXPECT_GT(::read(pipe.read.get(), bytes, sizeof bytes), 0);
         save->cancel();
     });
     EXPECT_THROW(save->go_on(), Error);
     other.join();
-    read.reset();
+    pipe.read.reset();
     save->abort();
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
 }
 
 TEST_F(SaveTrial, WhenTheFileCannotBeWrittenTheVmRunsOn) {
     const Machine original = machine(0);
-    Console console = up(original);
-    console.ask("fill 64", "filled");
-    int sides[2];
-    ASSERT_EQ(::pipe2(sides, O_CLOEXEC), 0);
-    os::Fd write(sides[1]);
-    std::jthread reader([end = sides[0]] {
+    Console console = up_with_memory_in_use(original);
+    Pipe pipe;
+    std::jthread reader([end = pipe.read.release()] {
         const os::Fd read(end);
         std::vector<char> bytes(1u << 20);
         for (ssize_t sum = 0, n = 1; n > 0 && sum < (8 << 20); sum += n)
             n = ::read(end, bytes.data(), bytes.size());
     });
     auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-    save->prepare(write.get());
-    write.reset();
+    save->prepare(pipe.write.get());
+    pipe.write.reset();
     save->stop();
     EXPECT_THROW(save->go_on(), Error);
     save->abort();
@@ -233,19 +238,16 @@ TEST_F(SaveTrial, WhenTheFileCannotBeWrittenTheVmRunsOn) {
 
 TEST_F(SaveTrial, WhatADaemonThatWasKilledInMidSaveLeftIsEndedByTheNextOne) {
     const Machine original = machine(0);
-    Console console = up(original);
-    console.ask("fill 64", "filled");
-    int sides[2];
-    ASSERT_EQ(::pipe2(sides, O_CLOEXEC), 0);
-    os::Fd read(sides[0]), write(sides[1]);
+    Console console = up_with_memory_in_use(original);
+    Pipe pipe;
     os::Child daemon({"/proc/self/exe", "--save", name(0)}, {},
-                     os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), std::move(write));
+                     os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), std::move(pipe.write));
     // The VM stands and is being written.
     char byte = 0;
-    ASSERT_EQ(::read(read.get(), &byte, 1), 1);
+    ASSERT_EQ(::read(pipe.read.get(), &byte, 1), 1);
     daemon.kill();
     daemon.wait();
-    read.reset();
+    pipe.read.reset();
     hypervisor->end_save(name(0));
     hypervisor->resume(name(0));
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);

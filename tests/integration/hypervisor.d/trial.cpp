@@ -89,7 +89,8 @@ TEST_F(HypervisorTrial, AGuestThatUsesMoreThanTheJobHasIsKilledAndCounted) {
     ASSERT_TRUE(ended);
     EXPECT_EQ(ended->how, End::killed);
     EXPECT_EQ(oom_kills(cgroup), 1u);
-    EXPECT_FALSE(hypervisor->alive(name(0)));
+    // The process told its end; libvirtd sees it when it comes to it.
+    EXPECT_TRUE(trial::eventually([&] { return !hypervisor->alive(name(0)); }));
     remove_leaf(cgroup);
 }
 
@@ -99,9 +100,12 @@ TEST_F(HypervisorTrial, RemovingALeafKillsWhatIsLeftInIt) {
     const pid_t pid = hypervisor->create_paused(machine(0));
     enter_leaf(cgroup, pid);
     remove_leaf(cgroup);
-    // Gone, or a zombie that nobody has collected yet.
-    const std::string state = trial::status_field(pid, "State");
-    EXPECT_TRUE(state.empty() || state[0] == 'Z') << state;
+    // Gone, or a zombie that nobody has collected yet. (A dying process leaves its cgroup before it
+    // is one.)
+    EXPECT_TRUE(trial::eventually([&] {
+        const std::string state = trial::status_field(pid, "State");
+        return state.empty() || state[0] == 'Z';
+    }));
     EXPECT_TRUE(ends.wait_for(name(0)));
 }
 
@@ -162,13 +166,18 @@ TEST_F(HypervisorTrial, VmsOutliveLibvirtdAndAnEndMeanwhileIsTold) {
         libvirtd.start();
         const auto domains = hypervisor->domains();
         fmt::print("connected again {:.2f} s after libvirtd was started\n", seconds_since(start));
-        EXPECT_EQ(domains.size(), signal == SIGTERM ? 2u : 1u);
+        // A killed QEMU takes its time to die, and libvirtd to see it.
+        if (signal == SIGTERM) {
+            EXPECT_EQ(domains.size(), 2u);
+        }
         EXPECT_TRUE(hypervisor->alive(name(0)));
     }
     const auto ended = ends.wait_for(name(1));
     ASSERT_TRUE(ended);
     EXPECT_EQ(ended->how, End::killed);
     EXPECT_EQ(ends.all().size(), 1u);
+    const std::vector<std::string> first{name(0)};
+    EXPECT_TRUE(trial::eventually([&] { return hypervisor->domains() == first; }));
     // The new connection tells ends too.
     console.say("off");
     EXPECT_TRUE(ends.wait_for(name(0)));
