@@ -46,7 +46,8 @@ void by_end_of_all_threads() {
     pthread_exit(nullptr);
 }
 
-// A child that ends so: what it adds, in ms, at least 400 of 450.
+// A child that ends so: what it adds, in ms, at least 400 of 450, and what an emulated machine
+// needs to make it.
 void run(const char* how, void (*end)(), bool below_another) {
     const long before = children_ms();
     const pid_t child = fork();
@@ -61,7 +62,7 @@ void run(const char* how, void (*end)(), bool below_another) {
     if (child == 0) end();
     MUST(waitpid(child, nullptr, 0) == child);
     const long used = children_ms() - before;
-    std::printf("%s: %d\n", how, used >= 400 && used < 900);
+    std::printf("%s: %d\n", how, used >= 400 && used < 5000);
     std::fflush(stdout);
 }
 
