@@ -170,8 +170,9 @@ class Controller:
 
     def show(self, job):
         """The state of JOB, and its cores on each node: "RUNNING n[1-2]:0-1 n3:0"."""
+        state = self.ask(f"show {job}")  # first: what runs has its cores
         cores = re.findall(r"Nodes=(\S+) CPU_IDs=(\S+)", self.run("scontrol", "show", "job", "-d", str(job)))
-        return " ".join([self.ask(f"show {job}"), *(f"{nodes}:{which}" for nodes, which in cores)])
+        return " ".join([state, *(f"{nodes}:{which}" for nodes, which in cores)])
 
     def end(self, job, limit=30):
         """Cancels JOB and waits until its nodes are free again."""
