@@ -34,10 +34,17 @@ DomainSave::DomainSave(Connection& connection, SaveRequest request, pid_t qemu)
 
 DomainSave::~DomainSave() { abort(); }
 
+// QEMU says that a migration is completed before it has left the state for it, in which it refuses
+// to run on.
+bool DomainSave::is_finalized() const {
+    return monitor_.ask("query-status").value("status", std::string()) != "finish-migrate";
+}
+
 // No migration is going on.
 bool DomainSave::is_over() const {
     const auto now = monitor_.ask("query-migrate").value("status", std::string("none"));
-    return now == "none" || now == "completed" || now == "failed" || now == "cancelled";
+    if (now != "none" && now != "completed" && now != "failed" && now != "cancelled") return false;
+    return is_finalized();
 }
 
 // Throws where the migration has failed.
@@ -48,7 +55,7 @@ bool DomainSave::is_written() const {
         throw Error("{}: QEMU could not write the memory{}{}", request_.domain,
                     answer.contains("error-desc") ? ": " : "",
                     answer.value("error-desc", std::string()));
-    return status == "completed";
+    return status == "completed" && is_finalized();
 }
 
 // Whoever cancels waits for the step to throw.

@@ -38,6 +38,7 @@ class DomainSave : public Save {
     bool over_ = false;     // it runs again
     std::atomic<bool> cancelled_{false};
 
+    bool is_finalized() const;
     bool is_over() const;
     bool is_written() const;
     bool copy_is_over(bool failure_counts) const;
