@@ -9,7 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "paths.h"
 #include "plugins/image/image.h"
@@ -83,6 +85,21 @@ asio::local::stream_protocol::acceptor listen_locally(asio::io_context& io,
     if (::rename(beside.c_str(), path.c_str()) != 0) throw Error("{}: {}", path, errno_text());
     ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
     return acceptor;
+}
+
+// Where the daemon before this one was killed, a child that it was just starting may hold its
+// listening sockets for a moment: until it has closed what it does not need, or sees that its
+// parent is gone.
+void bind_soon(asio::ip::tcp::acceptor& acceptor, const asio::ip::tcp::endpoint& where) {
+    const auto deadline = Clock::now() + std::chrono::seconds(10);
+    for (;;) {
+        boost::system::error_code error;
+        acceptor.bind(where, error);
+        if (!error) return;
+        if (error != asio::error::address_in_use || Clock::now() > deadline)
+            throw Error("port {}: {}", where.port(), error.message());
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
 }
 
 }  // namespace
@@ -243,7 +260,7 @@ int serve(const Options& options) {
     asio::ip::tcp::endpoint everywhere(asio::ip::tcp::v4(), daemon.config.rpc.port);
     remote.open(everywhere.protocol());
     remote.set_option(asio::socket_base::reuse_address(true));
-    remote.bind(everywhere);
+    bind_soon(remote, everywhere);
     remote.listen();
     network::prepare_node(daemon.config.network.vxlan_port);
 
