@@ -76,13 +76,21 @@ void check_step() {
 
 // ./image means the directory this command runs in, whatever --chdir says about the job's: the path
 // that the controller gets is absolute.
-void send_absolute_image(spank_t sp, const spec::Spec& spec) {
-    auto image = given().find("vm-image");
-    if (image == given().end() || image->second == spec.image) return;
-    std::string variable = variable_of("vm-image");
-    if (spank_job_control_setenv(sp, variable.c_str(), spec.image.c_str(), 1) != ESPANK_SUCCESS)
-        throw Error("--vm-image={}: could not be made absolute; give an absolute path",
-                    image->second);
+void send_absolute(spank_t sp, const char* option, const std::string& absolute) {
+    auto as_given = given().find(option);
+    if (as_given == given().end() || as_given->second == absolute) return;
+    std::string variable = variable_of(option);
+    if (spank_job_control_setenv(sp, variable.c_str(), absolute.c_str(), 1) != ESPANK_SUCCESS)
+        throw Error("--{}={}: could not be made absolute; give an absolute path", option,
+                    as_given->second);
+}
+
+// What can be said of --vm-restart without knowing the checkpoint, which the controller does.
+void check_restart(spank_t sp, const spec::Request& request) {
+    const auto name = spec::restart_name(given().at("vm-restart"), request.work_dir);
+    const auto spec = spec::build_restart(given(), {}, request, {}, name);
+    if (!name.folder.empty()) send_absolute(sp, "vm-restart", name.folder);
+    send_absolute(sp, "vm-checkpoint-dir", spec.checkpoint_dir);
 }
 
 // A file of the user's, tried with the user's own rights. The nodes do so again: only they know
@@ -134,12 +142,14 @@ void allocator_check(spank_t sp) {
     std::error_code error;
     request.work_dir = std::filesystem::current_path(error).string();
     try {
+        if (given().contains("vm-restart")) return check_restart(sp, request);
         // What the site offers is the controller's to know (job_submit).
         spec::Limits any;
         any.allow_smp = true;
         auto spec = spec::build(given(), any, request);
         check_image_file(spec);
-        send_absolute_image(sp, spec);
+        send_absolute(sp, "vm-image", spec.image);
+        send_absolute(sp, "vm-checkpoint-dir", spec.checkpoint_dir);
     } catch (const Error& wrong) {
         refuse(wrong.what());
     }

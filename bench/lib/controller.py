@@ -106,7 +106,8 @@ class Controller:
         nodes = [dict({"name": name, "healthy": True, "reason": "", "kvm": False, "huge_mb": 0, "cached": ["tiny"],
                        "present": []}, **facts[name]) for name in facts]
         self.write("site/.new", json.dumps({"v": 1, "time": int(time.time()), "settled": True, "nodes": nodes,
-                                            "checkpoints": []}))
+                                            "checkpoints": [],
+                                            "slurm": {"user_signal": False, "append_by_default": False, "partitions": []}}))
         os.rename(self.folder + "/site/.new", self.folder + "/site/snapshot.json")
 
     def start(self, limit=60):

@@ -22,6 +22,7 @@ void Registry::restore(const site::Snapshot& snapshot, std::int64_t now) {
             known.report.healthy = true, known.report.reason.clear();
         nodes_.insert_or_assign(node.name, std::move(known));
     }
+    slurm_ = snapshot.slurm;
     for (const auto& checkpoint : snapshot.checkpoints)
         checkpoints_.insert_or_assign(checkpoint.job, checkpoint);
 }
@@ -42,6 +43,12 @@ bool Registry::report(site::CheckpointReport report) {
     auto& known = checkpoints_[report.job];
     if (known == report) return false;
     known = std::move(report);
+    return true;
+}
+
+bool Registry::report(site::SlurmReport report) {
+    if (slurm_ == report) return false;
+    slurm_ = std::move(report);
     return true;
 }
 
@@ -75,6 +82,7 @@ site::Snapshot Registry::snapshot(std::int64_t now) const {
     snapshot.time = now;
     snapshot.settled = settled_;
     for (const auto& [name, known] : nodes_) snapshot.nodes.push_back(as_seen(known));
+    snapshot.slurm = slurm_;
     for (const auto& [job, checkpoint] : checkpoints_) snapshot.checkpoints.push_back(checkpoint);
     return snapshot;
 }

@@ -29,6 +29,7 @@ class Registry {
     bool report(site::NodeReport report, std::int64_t now);
     // The newest checkpoint of its job; one without shapes forgets the job.
     bool report(site::CheckpointReport report);
+    bool report(site::SlurmReport report);
     // NODE was taken out of Slurm's configuration.
     void forget(const std::string& node);
 
@@ -49,6 +50,7 @@ class Registry {
     bool settled_ = false;
     std::map<std::string, Known> nodes_;
     std::map<std::uint32_t, site::CheckpointReport> checkpoints_;
+    site::SlurmReport slurm_;
 
     site::NodeReport as_seen(const Known& known) const;
 };

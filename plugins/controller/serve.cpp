@@ -72,10 +72,12 @@ Task<void> list_nodes(Controller& controller, std::chrono::seconds most) {
         co_return;
     controller.listing = true;
     SlurmNodes nodes;
+    site::SlurmReport slurm;
     std::string trouble;
     co_await node::blocking(controller.pool, [&] {
         try {
             nodes = slurm_nodes();
+            slurm = slurm_report();
         } catch (const std::exception& error) {
             trouble = error.what();
         }
@@ -86,6 +88,7 @@ Task<void> list_nodes(Controller& controller, std::chrono::seconds most) {
         controller.complain("Slurm's nodes: " + trouble);
     } else {
         controller.nodes = std::move(nodes);
+        controller.dirty = controller.registry.report(std::move(slurm)) || controller.dirty;
         for (const auto& [name, comment] : controller.registry.comments())
             if (!controller.nodes.empty() && !controller.nodes.contains(name)) {
                 controller.registry.forget(name);

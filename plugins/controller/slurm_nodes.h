@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Slurm's nodes as the controller's daemon needs them: which hosts may report, and what their
-// comments are. Asked of sinfo and set with scontrol, so that holond stays the same binary for
-// every release of Slurm.
+// comments are; and what of Slurm's configuration job_submit has to know. Asked of sinfo and set
+// with scontrol, so that holond stays the same binary for every release of Slurm.
 #pragma once
 
 #include <map>
 #include <string>
 #include <string_view>
+
+#include "select/site/snapshot.h"
 
 namespace holon::controller {
 
@@ -21,6 +23,11 @@ SlurmNodes parse_nodes(std::string_view text);
 // Both run a program of Slurm's and throw holon::Error.
 SlurmNodes slurm_nodes();
 void set_comment(const std::string& node, const std::string& comment);
+
+// The output of `scontrol show config` and of `scontrol -o show partition`.
+site::SlurmReport parse_slurm(std::string_view config, std::string_view partitions);
+// Runs them; throws holon::Error.
+site::SlurmReport slurm_report();
 
 // What each node's comment is to become: WANTED of each, as far as it differs and the comment there
 // is empty or Holon's own. A comment of the site is never touched.

@@ -14,6 +14,11 @@ std::uint32_t save_seconds(std::uint64_t memory_mb, const SavingSite& site) {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(seconds, UINT32_MAX));
 }
 
+bool wishes_truncate(const Life& life, const SavingSite& site) {
+    return life.open_mode == OpenMode::truncate ||
+           (life.open_mode == OpenMode::unset && !site.append_by_default);
+}
+
 Saving saving_of(const Life& life, const std::vector<PartitionGrace>& partitions,
                  const SavingSite& site) {
     Saving saving;
@@ -22,7 +27,7 @@ Saving saving_of(const Life& life, const std::vector<PartitionGrace>& partitions
     // slurmstepd truncates the output of a batch job that starts again; interactive ones have none.
     if (life.batch) {
         if (life.open_mode != OpenMode::append) saving.open_mode = OpenMode::append;
-        saving.wished_truncate = life.open_mode == OpenMode::truncate;
+        saving.wished_truncate = wishes_truncate(life, site);
     }
     const std::uint32_t needed = save_seconds(life.memory_mb, site);
     bool preempted = false;

@@ -37,6 +37,7 @@ struct SavingSite {
     std::uint32_t stop_s = 2;           // until all VMs stand at the cut
     std::uint32_t preempt_signal = 10;  // SIGUSR1, which the job's container takes as "save"
     bool user_signal_sent = false;      // PreemptParameters=send_user_signal
+    bool append_by_default = false;     // JobFileAppend=1
 };
 
 // What is to be set (nullopt: as it is), what the user had wished, and one line for each warning.
@@ -54,6 +55,8 @@ struct Saving {
     std::vector<std::string> warnings;
 };
 
+// True where the output files of a run that begins are to be emptied.
+bool wishes_truncate(const Life& life, const SavingSite& site);
 std::uint32_t save_seconds(std::uint64_t memory_mb, const SavingSite& site);
 Saving saving_of(const Life& life, const std::vector<PartitionGrace>& partitions,
                  const SavingSite& site);

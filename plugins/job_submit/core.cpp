@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "plugins/os/error.h"
+#include "plugins/plan/slots.h"
 
 namespace holon::job_submit {
 
@@ -58,10 +59,99 @@ void add_reserve(Job& job, const spec::Given& given, const spec::Limits& limits)
     }
 }
 
+// The checkpoint that TEXT names, if it is this user's; that of another is not admitted to exist.
+spec::Known known_for(const std::string& text, const Job& job, const Checkpoints& checkpoints,
+                      spec::RestartName& name) {
+    if (!job.life.batch)
+        throw Error("--vm-restart={}: for sbatch only, because it is a batch script that goes on",
+                    text);
+    name = spec::restart_name(text, job.work_dir);
+    if (!checkpoints.known())
+        throw Error(
+            "--vm-restart={}: the controller knows of no checkpoints now (is holond --controller "
+            "running?); try again later",
+            text);
+    std::optional<spec::Known> known;
+    if (name.job != 0) {
+        known = checkpoints.of_job(name.job);
+    } else {
+        known = checkpoints.in_folder(name.folder);
+        // one of them, by its number
+        const std::size_t slash = name.folder.rfind('/');
+        const std::string last = name.folder.substr(slash + 1);
+        if (!known && slash != 0 && !last.empty() && last.size() < 10 &&
+            last.find_first_not_of("0123456789") == std::string::npos) {
+            known = checkpoints.in_folder(std::string_view(name.folder).substr(0, slash));
+            name.number = static_cast<std::uint32_t>(std::stoul(last));
+            if (name.number == 0) known.reset();
+        }
+    }
+    if (!known || known->vms.empty() || known->uid != job.uid)
+        throw Error(
+            "--vm-restart={}: no checkpoint of yours is known by that name; holon "
+            "checkpoint list shows them",
+            text);
+    return *known;
+}
+
+// The job asks for its VMs' slots, as one task each, and for nothing else.
+void ask_for_slots(Queued& queued, const Job& job, const spec::Spec& spec, std::uint64_t reserve) {
+    const plan::Slots slots = plan::make_slots(spec.restart->vms, reserve);
+    const auto count = static_cast<std::uint32_t>(slots.vms.size());
+    if (job.cpus_per_task > 1 && job.cpus_per_task != slots.cpus)
+        throw Error("--vm-restart={}: its VMs need {} CPUs per task; leave out --cpus-per-task={}",
+                    spec.restart->job, slots.cpus, job.cpus_per_task);
+    if (job.min_nodes > count)
+        throw Error("--vm-restart={}: its VMs can be on {} node{} at most; leave out --nodes={}",
+                    spec.restart->job, count, count == 1 ? "" : "s", job.min_nodes);
+    queued.tasks = count;
+    queued.cpus_per_task = slots.cpus;
+    queued.min_cpus = count * slots.cpus;
+    queued.cpu_memory_mb = slots.cpu_memory_mb();
+    if (job.max_nodes == 0 || job.max_nodes > count) queued.max_nodes = count;
+}
+
+void keep_life(Queued& queued, spec::Spec& spec, const Job& job, const Checkpoints& checkpoints) {
+    Life life = job.life;
+    if (spec.restart)
+        for (const spec::Shape& vm : spec.restart->vms) life.memory_mb += vm.memory_mb;
+    else if (spec.vm_memory_mb != 0)
+        life.memory_mb = spec.vm_memory_mb * std::max({spec.vm_count, job.min_nodes, 1u});
+    else if (job.node_memory_mb != 0)
+        life.memory_mb = job.node_memory_mb * std::max(job.min_nodes, 1u);
+    const Slurm slurm = checkpoints.slurm();
+    // Of those it may start in; a job may name several.
+    std::vector<PartitionGrace> partitions;
+    for (const PartitionGrace& one : slurm.partitions)
+        if (("," + job.partition + ",").find("," + one.name + ",") != std::string::npos)
+            partitions.push_back(one);
+    SavingSite site = slurm.saving;
+    site.nodes = std::max(job.min_nodes, 1u);
+    const Saving saving = saving_of(life, partitions, site);
+    queued.requeue = saving.requeue;
+    queued.open_mode = saving.open_mode;
+    for (const PartitionGrace& one : partitions)
+        if (one.preempted)
+            queued.warnings.push_back(fmt::format(
+                "partition {}: a job that is preempted there is not saved first; it goes "
+                "on from its last checkpoint",
+                one.name));
+    spec.wished_no_requeue = saving.wished_no_requeue;
+    spec.wished_truncate = saving.wished_truncate;
+}
+
+// A job that goes on finds what the former wrote, also where it is not to be saved itself:
+// holon-run cuts the files back to the checkpoint, so Slurm must not empty them before.
+void keep_output(Queued& queued, spec::Spec& spec, const Job& job, const Checkpoints& checkpoints) {
+    if (job.life.open_mode != OpenMode::append) queued.open_mode = OpenMode::append;
+    spec.wished_truncate = wishes_truncate(job.life, checkpoints.slurm().saving);
+}
+
 }  // namespace
 
 std::optional<Queued> decide(const std::vector<std::string>& environment, const Job& asked,
-                             const spec::Limits& site, const std::string& seed) {
+                             const spec::Limits& site, const std::string& seed,
+                             const Checkpoints& checkpoints) {
     Queued queued;
     spec::Given given;
     for (const auto& entry : environment) {
@@ -80,10 +170,14 @@ std::optional<Queued> decide(const std::vector<std::string>& environment, const 
 
     for (const auto& [name, text] : given)
         if (auto wrong = spec::check_option(name, text)) throw Error(*wrong);
-    const spec::Limits limits =
-        spec::limits_for(site, asked.partition, asked.user, text_of(given, "vm-image"));
+    const bool again = given.contains("vm-restart");
+    spec::RestartName name;
+    spec::Known known;
+    if (again) known = known_for(text_of(given, "vm-restart"), asked, checkpoints, name);
+    const spec::Limits limits = spec::limits_for(site, asked.partition, asked.user,
+                                                 again ? known.image : text_of(given, "vm-image"));
     Job job = asked;
-    if (limits.add_memory_reserve) {
+    if (limits.add_memory_reserve && !again) {
         add_reserve(job, given, limits);
         if (job.node_memory_mb != asked.node_memory_mb) queued.node_memory_mb = job.node_memory_mb;
         if (job.cpu_memory_mb != asked.cpu_memory_mb) queued.cpu_memory_mb = job.cpu_memory_mb;
@@ -103,14 +197,18 @@ std::optional<Queued> decide(const std::vector<std::string>& environment, const 
     bool open = count != given.end() && !count->second.empty() && job.max_nodes == 0;
     if (open) request.cpus_per_node = 0;
 
-    spec::Spec spec = spec::build(given, limits, request);
+    spec::Spec spec = again ? spec::build_restart(given, limits, request, known, name)
+                            : spec::build(given, limits, request);
     spec.seed = seed;
+    if (again) ask_for_slots(queued, job, spec, limits.memory_reserve_mb);
+    if (again) keep_output(queued, spec, job, checkpoints);
+    if (spec.checkpoints) keep_life(queued, spec, job, checkpoints);
     if (open) {
         std::uint64_t cpus =
             std::uint64_t{spec.vm_count} * std::max<std::uint32_t>(spec.vm_cpus, 1);
         if (cpus > job.min_cpus) queued.min_cpus = static_cast<std::uint32_t>(cpus);
     }
-    if (spec.vm_count != 0 && (job.max_nodes == 0 || job.max_nodes > spec.vm_count))
+    if (!again && spec.vm_count != 0 && (job.max_nodes == 0 || job.max_nodes > spec.vm_count))
         queued.max_nodes = spec.vm_count;
     if (const std::string most = text_of(given, "vm-smp"); !most.empty())
         if (const auto nodes = static_cast<std::uint32_t>(std::stoul(most));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "plugins/job_submit/checkpoint_rules.h"
 #include "plugins/spec/spec.h"
 
 namespace holon::job_submit {
@@ -23,6 +24,26 @@ struct Job {
     std::string work_dir;
     std::string partition;  // the default one where the user named none; "": there is none
     std::string user;
+    std::uint32_t uid = 0;
+    Life life;  // but for the memory, which the options say
+};
+
+// What is known of checkpoints, and of what Slurm does with jobs that can go on from one.
+struct Slurm {
+    std::vector<PartitionGrace> partitions;
+    SavingSite saving;
+};
+
+// Called under the same locks: from memory.
+class Checkpoints {
+  public:
+    virtual ~Checkpoints() = default;
+    // False: nothing is known now, because the controller's daemon does not answer.
+    virtual bool known() const = 0;
+    // By the job, or by the folder, of its checkpoints; nullopt where there is none.
+    virtual std::optional<spec::Known> of_job(std::uint32_t job) const = 0;
+    virtual std::optional<spec::Known> in_folder(std::string_view folder) const = 0;
+    virtual Slurm slurm() const = 0;
 };
 
 struct Queued {
@@ -30,6 +51,14 @@ struct Queued {
     bool in_vms = false;                                  // a spec is in the environment
     std::uint32_t max_nodes = 0, min_cpus = 0;            // to be set in the job; 0: as they are
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;  // the same
+    // --vm-restart: how many tasks, of how many CPUs, in place of what the job has; 0: as they are.
+    // min_cpus and cpu_memory_mb go with them.
+    std::uint32_t tasks = 0, cpus_per_task = 0;
+    // --vm-checkpoint: what is to be set so that the job can be gone on with. open_mode also for a
+    // job that goes on from another's checkpoint.
+    std::optional<bool> requeue;
+    std::optional<OpenMode> open_mode;
+    std::vector<std::string> warnings;
 };
 
 // CPUs the job will get on each of its nodes where its numbers say so for certain, else 0. Slurm
@@ -39,6 +68,7 @@ std::uint32_t cpus_per_node(const Job& job);
 // nullopt: the job has nothing of Holon's and is not to be touched. Throws holon::Error with the
 // user's line. SEED becomes the spec's.
 std::optional<Queued> decide(const std::vector<std::string>& environment, const Job& job,
-                             const spec::Limits& limits, const std::string& seed);
+                             const spec::Limits& limits, const std::string& seed,
+                             const Checkpoints& checkpoints);
 
 }  // namespace holon::job_submit

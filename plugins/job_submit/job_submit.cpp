@@ -19,6 +19,7 @@ extern "C" {
 #include "plugins/job_submit/core.h"
 #include "plugins/job_submit/site.h"
 #include "plugins/os/error.h"
+#include "select/site/site.h"
 
 #define SLURM_ENTRY extern "C" __attribute__((visibility("default")))
 
@@ -40,10 +41,53 @@ const std::uint32_t plugin_version = SLURM_VERSION_NUMBER;
 namespace {
 
 using holon::job_submit::Job;
+using holon::job_submit::Life;
+using holon::job_submit::OpenMode;
 using holon::job_submit::Queued;
 using holon::job_submit::Site;
 
-std::unique_ptr<Site> site;
+std::unique_ptr<Site> site;                   // holon.yaml and the images
+std::unique_ptr<holon::site::Site> reported;  // what holond --controller was told
+
+// Of the facts of one moment.
+class ReportedCheckpoints : public holon::job_submit::Checkpoints {
+  public:
+    ReportedCheckpoints()
+        : facts_(reported ? reported->facts() : std::make_shared<const holon::site::Facts>()) {}
+    bool known() const override { return facts_->known; }
+    std::optional<holon::spec::Known> of_job(std::uint32_t job) const override {
+        const auto* found = facts_->checkpoint(job);
+        return found == nullptr ? std::nullopt : std::make_optional(known_of(*found));
+    }
+    std::optional<holon::spec::Known> in_folder(std::string_view folder) const override {
+        for (const auto& [job, report] : facts_->checkpoints)
+            if (report.folder == folder) return known_of(report);
+        return std::nullopt;
+    }
+    holon::job_submit::Slurm slurm() const override {
+        holon::job_submit::Slurm slurm;
+        for (const auto& one : facts_->slurm.partitions)
+            slurm.partitions.push_back({one.name, one.grace_s, one.preempted});
+        slurm.saving.user_signal_sent = facts_->slurm.user_signal;
+        slurm.saving.append_by_default = facts_->slurm.append_by_default;
+        return slurm;
+    }
+
+  private:
+    static holon::spec::Known known_of(const holon::site::CheckpointReport& report) {
+        holon::spec::Known known;
+        known.job = report.job;
+        known.uid = report.uid;
+        known.mode = report.smp ? holon::spec::Mode::smp : holon::spec::Mode::cluster;
+        known.network =
+            report.network ? holon::spec::Network::private_ : holon::spec::Network::none;
+        known.image = report.image;
+        known.folder = report.folder;
+        for (const auto& shape : report.shapes) known.vms.push_back({shape.cpus, shape.memory_mb});
+        return known;
+    }
+    std::shared_ptr<const holon::site::Facts> facts_;
+};
 
 std::string random_seed() {
     unsigned char bytes[32];
@@ -73,6 +117,18 @@ std::string default_partition() {
     return name != nullptr && *name != nullptr ? *name : "";
 }
 
+Life life_of(const job_desc_msg_t& description) {
+    Life life;
+    life.batch = description.script != nullptr;
+    if (description.requeue != NO_VAL16) life.requeue = description.requeue != 0;
+    if (description.open_mode == OPEN_MODE_APPEND) life.open_mode = OpenMode::append;
+    if (description.open_mode == OPEN_MODE_TRUNCATE) life.open_mode = OpenMode::truncate;
+    life.signal = given16(description.warn_signal);
+    life.signal_before_s = given16(description.warn_time);
+    life.signal_batch = (description.warn_flags & KILL_JOB_BATCH) != 0;
+    return life;
+}
+
 Job job_of(const job_desc_msg_t& description) {
     Job job;
     job.min_nodes = given(description.min_nodes);
@@ -92,6 +148,8 @@ Job job_of(const job_desc_msg_t& description) {
     if (description.work_dir != nullptr) job.work_dir = description.work_dir;
     job.partition = description.partition != nullptr ? description.partition : default_partition();
     job.user = user_name(description.user_id);
+    job.uid = description.user_id;
+    job.life = life_of(description);
     return job;
 }
 
@@ -114,8 +172,29 @@ void replace_environment(job_desc_msg_t& description, const std::vector<std::str
     }
 }
 
-void submit(job_desc_msg_t& description) {
-    if (description.spank_job_env == nullptr || description.spank_job_env_size == 0) return;
+// What the job is queued with, in place of what came.
+void rewrite(job_desc_msg_t& description, const Queued& queued) {
+    replace_environment(description, queued.environment);
+    if (queued.max_nodes != 0) description.max_nodes = queued.max_nodes;
+    if (queued.min_cpus != 0) description.min_cpus = queued.min_cpus;
+    if (queued.node_memory_mb != 0) description.pn_min_memory = queued.node_memory_mb;
+    if (queued.cpu_memory_mb != 0) description.pn_min_memory = queued.cpu_memory_mb | MEM_PER_CPU;
+    if (queued.tasks != 0) {
+        description.num_tasks = queued.tasks;
+        description.cpus_per_task = static_cast<std::uint16_t>(queued.cpus_per_task);
+        description.ntasks_per_node = NO_VAL16;
+        description.pn_min_cpus = NO_VAL16;
+        description.max_cpus = NO_VAL;
+    }
+    if (queued.requeue) description.requeue = *queued.requeue ? 1 : 0;
+    if (queued.open_mode)
+        description.open_mode =
+            *queued.open_mode == OpenMode::append ? OPEN_MODE_APPEND : OPEN_MODE_TRUNCATE;
+}
+
+// Returns what the user is to be told, in lines.
+std::string submit(job_desc_msg_t& description) {
+    if (description.spank_job_env == nullptr || description.spank_job_env_size == 0) return "";
     std::vector<std::string> entries;
     bool ours = false;
     for (std::uint32_t i = 0; i < description.spank_job_env_size; ++i) {
@@ -123,15 +202,15 @@ void submit(job_desc_msg_t& description) {
         entries.emplace_back(entry != nullptr ? entry : "");
         ours = ours || holon::spec::is_holon_entry(entries.back());
     }
-    if (!ours) return;
+    if (!ours) return "";
     auto limits = site ? site->limits() : std::make_shared<const holon::spec::Limits>();
-    auto queued = holon::job_submit::decide(entries, job_of(description), *limits, random_seed());
-    if (!queued) return;
-    replace_environment(description, queued->environment);
-    if (queued->max_nodes != 0) description.max_nodes = queued->max_nodes;
-    if (queued->min_cpus != 0) description.min_cpus = queued->min_cpus;
-    if (queued->node_memory_mb != 0) description.pn_min_memory = queued->node_memory_mb;
-    if (queued->cpu_memory_mb != 0) description.pn_min_memory = queued->cpu_memory_mb | MEM_PER_CPU;
+    auto queued = holon::job_submit::decide(entries, job_of(description), *limits, random_seed(),
+                                            ReportedCheckpoints());
+    if (!queued) return "";
+    rewrite(description, *queued);
+    std::string said;
+    for (const auto& line : queued->warnings) said += (said.empty() ? "" : "\n") + line;
+    return said;
 }
 
 void report(const char* line) { slurm_error("job_submit/holon: %s", line); }
@@ -141,6 +220,7 @@ void report(const char* line) { slurm_error("job_submit/holon: %s", line); }
 SLURM_ENTRY int init(void) {
     try {
         site = std::make_unique<Site>(report);
+        reported = std::make_unique<holon::site::Site>(report);
         return SLURM_SUCCESS;
     } catch (const std::exception& error) {
         report(error.what());
@@ -153,6 +233,7 @@ SLURM_ENTRY int init(void) {
 SLURM_ENTRY int fini(void) {
     try {
         site.reset();
+        reported.reset();
     } catch (...) {
         report("could not end");
     }
@@ -161,7 +242,8 @@ SLURM_ENTRY int fini(void) {
 
 SLURM_ENTRY int job_submit(job_desc_msg_t* description, std::uint32_t, char** err_msg) {
     try {
-        submit(*description);
+        const std::string said = submit(*description);
+        if (!said.empty() && err_msg != nullptr) *err_msg = slurm_xstrdup(said.c_str());
         return SLURM_SUCCESS;
     } catch (const holon::Error& error) {
         if (err_msg != nullptr) *err_msg = slurm_xstrdup(error.what());

@@ -154,6 +154,24 @@ Task<void> wait(Daemon& daemon, Connection& client, const json& request) {
     }
 }
 
+// What a task needs to go on with the session SAVED.
+json resume_of(const checkpoint::SavedSession& saved) {
+    json resume = {{"session", fmt::format("{:016x}", saved.id)}};
+    for (const char* name : {"out", "err"}) {
+        json stream = {{"offset", 0}, {"file", nullptr}};
+        for (const auto& one : saved.streams) {
+            if (one.name != name) continue;
+            stream["offset"] = one.offset;
+            if (one.file)
+                stream["file"] = {{"device", one.file->device},
+                                  {"inode", one.file->inode},
+                                  {"length", one.file->length}};
+        }
+        resume[name] = stream;
+    }
+    return resume;
+}
+
 Task<void> session(Daemon& daemon, Connection& client, const json& request) {
     if (!client.local()) throw Error("'session' is for local clients");
     auto run = run_for(daemon, client, request);
@@ -174,6 +192,19 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
     if (run->failed()) throw Error("{}", run->failure());
     if (run->stopping()) throw Error("job {} has ended", run->job().id);
     json reply = {{"ok", true}, {"vm", planned.name}, {"env", run->vm_environment(planned)}};
+    if (!request.value("resume", false)) {
+        const std::string step = request.value("step", std::string());
+        const auto* saved = run->session_to_go_on_with(step, planned.index);
+        if (saved == nullptr && step == "batch" && run->goes_on() && run->source() == nullptr)
+            throw Error(
+                "the checkpoint that the job goes on from is gone, so that it is not known where "
+                "its script is");
+        if (saved != nullptr) {
+            reply["resume"] = resume_of(*saved);
+            id = saved->id;
+        }
+        reply["truncate"] = step == "batch" && run->prolog().spec.wished_truncate;
+    }
     co_await client.send(reply);
     Session relay(daemon.io, local->channel, client, id, run->user());
     run->sessions()[&relay] = {planned.index, request.value("step", std::string()),

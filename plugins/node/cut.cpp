@@ -184,6 +184,9 @@ Task<void> Cut::publish() {
     report.id = std::to_string(number_);
     report.smp = run_->prolog().spec.mode == spec::Mode::smp;
     report.image = run_->image_name();
+    report.uid = run_->prolog().uid;
+    report.folder = std::filesystem::path(committed_).parent_path().string();
+    report.network = run_->prolog().spec.network == spec::Network::private_;
     for (const auto& vm : manifest().vms) report.shapes.push_back({vm.vm.cpus, vm.vm.memory_mb});
     co_await publish_checkpoint(daemon_, report);
 }

@@ -49,6 +49,10 @@ class Event {
     std::set<asio::steady_timer*> waiters_;
 };
 
+// g++ 12 puts the value of a `co_await` that is an operand of && or || over the head of the
+// coroutine's frame, and with that over the address at which it is resumed: such a value is given a
+// name first.
+
 // Runs FUNCTION on POOL and resumes the caller, with its result or exception, on the caller's own
 // thread.
 // FUNCTION captures by reference (the caller's frame outlives it): g++ 12 destroys a closure that

@@ -136,12 +136,8 @@ Task<void> serve_peer(Daemon& daemon, std::shared_ptr<Connection> client,
                 continue;
             while (!run->plan() && !run->stopping() && !run->failed())
                 co_await run->changed().wait();
-            std::string state = entry.value("state", std::string());
             VmReport report;
-            report.state = state == "running"   ? VmState::running
-                           : state == "failed"  ? VmState::failed
-                           : state == "booting" ? VmState::booting
-                                                : VmState::waiting;
+            report.state = vm_state(entry.value("state", std::string()));
             report.reason = entry.value("reason", std::string());
             report.console = entry.value("console", std::vector<std::string>());
             run->peer_report(index, report);

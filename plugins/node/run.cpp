@@ -23,12 +23,20 @@ const char* to_string(VmState state) {
             return "waiting";
         case VmState::booting:
             return "booting";
+        case VmState::loaded:
+            return "loaded";
         case VmState::running:
             return "running";
         case VmState::failed:
             return "failed";
     }
     return "?";
+}
+
+VmState vm_state(const std::string& text) {
+    for (const auto state : {VmState::booting, VmState::loaded, VmState::running, VmState::failed})
+        if (text == to_string(state)) return state;
+    return VmState::waiting;
 }
 
 std::string Run::name() const { return fmt::format("{}.{}", prolog_.job.id, prolog_.job.restart); }
@@ -159,18 +167,27 @@ nlohmann::json Run::view_for_peers() const {
             {"failure", failure_},
             {"console", failure_console_},
             {"seconds", seconds_to_ready_},
-            {"save", node::to_json(cut_ ? cut_->order() : SaveOrder{})}};
+            {"save", node::to_json(cut_ ? cut_->order() : SaveOrder{})},
+            {"source_decided", source_decided_},
+            {"source", source_folder_.string()},
+            {"all_loaded", all_loaded_}};
 }
 
 void Run::peer_report(std::uint32_t vm, const VmReport& report) {
     if (vm >= reports_.size()) return;
     reports_[vm] = report;
     if (report.state == VmState::failed) fail(report.reason, report.console);
+    check_loaded();
     check_ready();
     changed_.notify_all();
 }
 
 void Run::head_report(const nlohmann::json& view) {
+    if (view.value("source_decided", false) && !source_decided_) {
+        source_folder_ = view.value("source", std::string());
+        source_decided_ = true;
+    }
+    all_loaded_ = all_loaded_ || view.value("all_loaded", false);
     head_ready_ = view.value("ready_count", size_t{0});
     head_total_ = view.value("total", size_t{0});
     if (view.value("ready", false) && !ready_) {

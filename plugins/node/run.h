@@ -21,6 +21,7 @@
 #include "plugins/image/image.h"
 #include "plugins/node/console.h"
 #include "plugins/node/epilog.h"
+#include "plugins/node/source.h"
 #include "plugins/node/vm_channel.h"
 #include "plugins/os/process.h"
 #include "plugins/plan/plan.h"
@@ -47,14 +48,17 @@ struct Prolog {
     spec::Spec spec;
 };
 
-enum class VmState { waiting, booting, running, failed };
+// loaded: from a checkpoint, it stands until all VMs of the job are loaded.
+enum class VmState { waiting, booting, loaded, running, failed };
 const char* to_string(VmState state);
+VmState vm_state(const std::string& text);  // waiting for what is none
 
 struct LocalVm {
     plan::Vm vm;
     VmState state = VmState::waiting;
     bool started =
         false;  // its domain was created by this or an earlier daemon; never created twice
+    bool loaded = false;    // from a checkpoint: its memory is all there
     double started_at = 0;  // seconds since the epoch
     std::string reason;
     std::shared_ptr<VmChannel> channel;
@@ -116,6 +120,15 @@ class Run : public std::enable_shared_from_this<Run> {
     size_t total_count() const;
     Clock::time_point boot_deadline() const;
 
+    // What the run goes on from, once that is known; null where it boots.
+    const Source* source() const { return source_ ? &*source_ : nullptr; }
+    bool goes_on() const { return !source_folder_.empty(); }  // from a checkpoint
+    // Where checkpoints of this job go.
+    std::string checkpoint_dir() const;
+    // The saved session that a task of STEP in VM takes up; null where it starts its program.
+    const checkpoint::SavedSession* session_to_go_on_with(const std::string& step,
+                                                          std::uint32_t vm) const;
+
     void fail(const std::string& reason, std::vector<std::string> console = {});
     // A report from another node (on the head), or the head's view (elsewhere).
     void peer_report(std::uint32_t vm, const VmReport& report);
@@ -132,7 +145,6 @@ class Run : public std::enable_shared_from_this<Run> {
     // What the head wants of this node (local_save.h).
     void follow(const SaveOrder& order);
     std::shared_ptr<LocalSave> local_save() const { return save_; }
-    std::string checkpoint_dir() const;
     std::string image_identity() const { return image_ ? image_->identity : std::string(); }
     vm::Machine machine(const LocalVm& vm) const;
     // A new, empty overlay of the job's image at PATH, the user's. Blocks.
@@ -172,8 +184,25 @@ class Run : public std::enable_shared_from_this<Run> {
     std::shared_ptr<Cut> cut_;
     std::shared_ptr<LocalSave> save_;
     std::unique_ptr<SaveOrder> next_save_;  // ordered while another was still being given up
+    // run_restore.cpp
+    std::optional<Source> source_;
+    std::filesystem::path source_folder_;  // empty: it boots
+    bool source_decided_ = false, all_loaded_ = false;
+
+    bool may_have_source() const;
+    Task<void> find_source();
+    Task<void> choose_source();
+    Task<void> choose_named_source();
+    void accept_source();
+    spec::Spec planned_spec() const;
+    void keep_addresses();
+    Task<void> check_hardware();
+    Task<void> load(LocalVm& vm);
+    void check_loaded();
+    void end_other_sessions(LocalVm& vm);
 
     Task<void> sweep_checkpoints();
+    Task<void> save_periodically();
     Task<void> boot();
     Task<void> boot_vm(LocalVm& vm);
     Task<void> wait_for_container();

@@ -83,6 +83,11 @@ void Run::start() {
         asio::co_spawn(daemon_.io, node::report_to_head(daemon_, shared_from_this()),
                        asio::detached);
     if (failed()) return;
+    if (is_head() && prolog_.spec.checkpoint_every_s != 0)
+        asio::co_spawn(
+            daemon_.io,
+            [self = shared_from_this()]() -> Task<void> { co_await self->save_periodically(); },
+            asio::detached);
     ++busy_;
     asio::co_spawn(
         daemon_.io,
@@ -110,6 +115,8 @@ Task<void> Run::boot() {
             return image::initrd_with_agent(*image_, paths::guest_agent, paths::cache_dir);
         });
         phase(fmt::format("image {}", image_->name));
+        co_await find_source();
+        if (stopping_ || failed()) co_return;
         if (!plan_) {
             co_await wait_for_container();
             if (stopping_) co_return;
@@ -117,6 +124,7 @@ Task<void> Run::boot() {
         }
         if (was_loaded_ && is_head() && !stopping_) co_await sweep_checkpoints();
         while (!daemon_.acceleration && !stopping_) co_await daemon_.changed.wait();
+        if (source_ && !stopping_) co_await check_hardware();
         if (prolog_.spec.network == spec::Network::private_ && !stopping_) co_await make_network();
         size_t left = 0;
         for (auto& vm : vms_) {
@@ -188,7 +196,8 @@ Task<void> Run::make_plan() {
         if (share.name == prolog_.node) share.memory_mb = cgroup_->memory_limit_mb;
         allocation.push_back(std::move(share));
     }
-    plan_ = plan::make(prolog_.spec, allocation, job(), daemon_.config.sizing());
+    plan_ = plan::make(planned_spec(), allocation, job(), daemon_.config.sizing());
+    keep_addresses();
     adopt_plan();
     for (const auto& vm : vms_)
         if (vm->vm.memory_mb < image_->min_memory_mb)
@@ -246,6 +255,10 @@ vm::Machine Run::machine(const LocalVm& local) const {
     }
     machine.channel_socket = folder_ / "sock" / (local.vm.name + ".channel");
     machine.console_socket = folder_ / "sock" / (local.vm.name + ".console");
+    if (source_) {
+        machine.restored = true;
+        machine.type = source_->manifest.vms.at(local.vm.index).hardware.machine;
+    }
     return machine;
 }
 
@@ -258,10 +271,15 @@ Task<void> Run::boot_vm(LocalVm& local) {
     bool alive = co_await blocking(daemon_.pool,
                                    [this, &domain] { return daemon_.hypervisor->alive(domain); });
     if (!alive && local.started) throw Error("its QEMU ended while holond was away");
+    if (alive && source_ && !local.loaded)
+        throw Error("holond was replaced while its memory was loaded");
     bool rebooted_daemon = alive;
     if (!alive) {
-        co_await blocking(daemon_.pool, [this, &machine] {
-            if (!machine.disk.overlay.empty())
+        co_await blocking(daemon_.pool, [this, &machine, &local] {
+            if (source_ && !machine.disk.overlay.empty())
+                unpack_disk(user_, *source_, source_->manifest.vms.at(local.vm.index),
+                            machine.disk.overlay);
+            else if (!machine.disk.overlay.empty())
                 image::create_overlay(*image_, machine.disk.overlay, user_);
         });
         watch.lap("overlay");
@@ -300,6 +318,11 @@ Task<void> Run::boot_vm(LocalVm& local) {
     if (!machine.tap.empty())
         co_await blocking(daemon_.pool, [&] { network::attach_tap(job(), local.vm); });
     watch.lap("network");
+    if (source_ && !alive) {
+        co_await load(local);
+        watch.lap("load");
+        if (stopping_ || failed()) co_return;
+    }
     co_await blocking(daemon_.pool, [&] {
         // The daemon before this one may have died while it saved the VM.
         if (rebooted_daemon) daemon_.hypervisor->end_save(domain);
@@ -312,6 +335,7 @@ Task<void> Run::boot_vm(LocalVm& local) {
         guest_config(local.vm), rebooted_daemon && ready_ ? Clock::time_point::max() : deadline);
     watch.lap("guest");
     if (failed() || stopping_) co_return;
+    if (source_ && !rebooted_daemon) end_other_sessions(local);
     local.state = VmState::running;
     spdlog::info("job {}: {} is ready (guest kernel and agent took {} ms)", name(), local.vm.name,
                  local.channel->guest_boot_ms());

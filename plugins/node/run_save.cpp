@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "paths.h"
 #include "plugins/checkpoint/store.h"
@@ -10,15 +11,12 @@
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
 #include "plugins/node/run.h"
+#include "plugins/node/session.h"
 #include "plugins/os/error.h"
 
 namespace holon::node {
 
 Run::~Run() = default;
-
-std::string Run::checkpoint_dir() const {
-    return checkpoint::folder_of_user(daemon_.config.checkpoints.dir, user_.name, user_.home);
-}
 
 // What a daemon that died in the middle of a checkpoint left of it.
 Task<void> Run::sweep_checkpoints() {
@@ -61,6 +59,30 @@ std::shared_ptr<Cut> Run::checkpoint() {
         },
         asio::detached);
     return cut_;
+}
+
+// --vm-checkpoint=TIME, on the head. If one fails the job runs on, and its user is told once.
+Task<void> Run::save_periodically() {
+    const auto every = std::chrono::seconds(prolog_.spec.checkpoint_every_s);
+    bool told = false;
+    while (!ready_ && !stopping_ && !failed()) co_await changed_.wait();
+    while (!stopping_ && !failed()) {
+        const auto due = Clock::now() + every;
+        while (Clock::now() < due && !stopping_ && !failed()) co_await changed_.wait(due);
+        if (stopping_ || failed()) break;
+        std::string fault;
+        try {
+            const auto cut = checkpoint();
+            while (!cut->over()) co_await changed_.wait();
+            fault = cut->failure();
+        } catch (const std::exception& error) {
+            fault = error.what();
+        }
+        if (fault.empty() || std::exchange(told, true)) continue;
+        for (const auto& [session, place] : sessions_)
+            if (place.step == "batch")
+                session->tell(fmt::format("no checkpoint: {}; the job runs on", fault));
+    }
 }
 
 void Run::follow(const SaveOrder& order) {

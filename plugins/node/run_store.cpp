@@ -78,6 +78,8 @@ std::string Run::to_json() const {
         {"seconds_to_ready", seconds_to_ready_},
         {"failure", failure_},
         {"oom_kills_before", oom_kills_before_},
+        {"source", {{"decided", source_decided_}, {"folder", source_folder_.string()}}},
+        {"all_loaded", all_loaded_},
         {"container", {{"pid", container_pid_}, {"start", container_start_}}},
     };
     if (cgroup_) {
@@ -89,8 +91,10 @@ std::string Run::to_json() const {
     if (plan_) json["plan"] = nlohmann::json::parse(plan::to_json(*plan_));
     nlohmann::json vms = nlohmann::json::array();
     for (const auto& vm : vms_)
-        vms.push_back(
-            {{"index", vm->vm.index}, {"started", vm->started}, {"started_at", vm->started_at}});
+        vms.push_back({{"index", vm->vm.index},
+                       {"started", vm->started},
+                       {"loaded", vm->loaded},
+                       {"started_at", vm->started_at}});
     json["vms"] = vms;
     return json.dump(1);
 }
@@ -133,6 +137,11 @@ std::shared_ptr<Run> Run::load(Daemon& daemon, const std::filesystem::path& fold
     run->seconds_to_ready_ = json.at("seconds_to_ready");
     run->failure_ = json.at("failure");
     run->oom_kills_before_ = json.at("oom_kills_before");
+    if (json.contains("source")) {
+        run->source_decided_ = json["source"].at("decided");
+        run->source_folder_ = json["source"].at("folder").get<std::string>();
+        run->all_loaded_ = json.value("all_loaded", false);
+    }
     run->container_pid_ = json.at("container").at("pid");
     run->container_start_ = json.at("container").at("start");
     if (json.contains("cgroup")) {
@@ -150,6 +159,7 @@ std::shared_ptr<Run> Run::load(Daemon& daemon, const std::filesystem::path& fold
             for (auto& vm : run->vms_)
                 if (vm->vm.index == entry.at("index").get<std::uint32_t>()) {
                     vm->started = entry.at("started");
+                    vm->loaded = entry.value("loaded", false);
                     vm->started_at = entry.at("started_at");
                 }
     }

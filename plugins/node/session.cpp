@@ -102,6 +102,15 @@ void Session::from_client(const channel::Frame& frame) {
     }
 }
 
+void Session::tell(const std::string& line) {
+    if (ending_) return;
+    channel::Frame frame;
+    frame.type = channel::Type::notice;
+    frame.session = id_;
+    frame.payload = line;
+    queue(frame);
+}
+
 void Session::mark(std::uint64_t number, Event& changed) {
     mark_ = number;
     mark_changed_ = &changed;

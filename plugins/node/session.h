@@ -27,6 +27,8 @@ class Session : public SessionEnd {
     void from_guest(const channel::Frame& frame) override;
     void lost(const std::string& reason) override;
 
+    // A line for the user's stderr.
+    void tell(const std::string& line);
     // Asks the client how far the output was written, while the VM stands. What it says is in
     // marked() once CHANGED is notified. Not for clients that do not know the question.
     void mark(std::uint64_t number, Event& changed);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "plugins/os/error.h"
+#include "plugins/plan/slots.h"
 
 namespace holon::plan {
 namespace {
@@ -142,6 +143,57 @@ std::vector<Vm> machines_of(const spec::Spec& spec, const NodeShare& share, std:
     return vms;
 }
 
+// For each VM of a checkpoint the index of its node. One slot at least goes to each node.
+std::vector<std::uint32_t> nodes_again(const spec::Restart& restart,
+                                       const std::vector<NodeShare>& allocation) {
+    const Slots slots = make_slots(restart.vms, 0);
+    std::vector<std::uint32_t> at(restart.vms.size()), cpus;
+    std::size_t next = 0;
+    bool fits = slots.vms.size() >= allocation.size();
+    for (std::uint32_t node = 0; node < allocation.size(); ++node) {
+        cpus.push_back(allocation[node].cpus);
+        const std::size_t behind = allocation.size() - node - 1;
+        const std::size_t end = std::min(next + cpus.back() / slots.cpus,
+                                         slots.vms.size() - std::min(behind, slots.vms.size()));
+        fits = fits && end > next;
+        for (; next < end; ++next)
+            for (const std::uint32_t index : slots.vms[next]) at[index] = node;
+    }
+    if (fits && next == slots.vms.size()) return at;
+    at = pack_vms(restart.vms, cpus);
+    if (!at.empty()) return at;
+    std::string given;
+    for (const NodeShare& share : allocation)
+        given += fmt::format("{}{}: {}", given.empty() ? "" : ", ", share.name, share.cpus);
+    throw Error(
+        "the VMs of job {}'s checkpoint do not fit the CPUs that this job has ({}): they are in {} "
+        "slots of {} CPUs; ask for the nodes with --vm-restart={}",
+        restart.job, given, slots.vms.size(), slots.cpus, restart.job);
+}
+
+// The VMs of a checkpoint, without names and addresses, by index.
+std::vector<Vm> machines_again(const spec::Restart& restart,
+                               const std::vector<NodeShare>& allocation, const Sizing& sizing) {
+    const std::vector<std::uint32_t> at = nodes_again(restart, allocation);
+    std::vector<Vm> vms(restart.vms.size());
+    std::vector<std::uint64_t> needed(allocation.size());
+    for (std::size_t i = 0; i < vms.size(); ++i) {
+        vms[i].node = allocation[at[i]].name;
+        vms[i].cpus = restart.vms[i].cpus;
+        vms[i].memory_mb = restart.vms[i].memory_mb;
+        needed[at[i]] += vms[i].memory_mb + sizing.reserve_mb;
+    }
+    for (std::size_t node = 0; node < allocation.size(); ++node)
+        if (allocation[node].memory_mb != 0 && needed[node] > allocation[node].memory_mb)
+            throw Error(
+                "the VMs of job {}'s checkpoint that are for node {} need {} MiB there, with {} "
+                "MiB "
+                "kept back for each, and it gives this job {} MiB",
+                restart.job, allocation[node].name, needed[node], sizing.reserve_mb,
+                allocation[node].memory_mb);
+    return vms;
+}
+
 }  // namespace
 
 Subnet parse_subnet(std::string_view text) {
@@ -176,7 +228,6 @@ std::vector<Vm> Plan::on_node(std::string_view node) const {
 Plan make(const spec::Spec& spec, const std::vector<NodeShare>& allocation, Job job,
           const Sizing& sizing) {
     check_allocation(allocation, job);
-    const std::vector<std::uint32_t> counts = vms_per_node(spec, allocation);
     const Subnet subnet = parse_subnet(sizing.subnet);
 
     Plan plan;
@@ -184,9 +235,14 @@ Plan make(const spec::Spec& spec, const std::vector<NodeShare>& allocation, Job 
     plan.vni = job.id & 0xffffff;
     plan.udp_port_offset = job.id >> 24;
     plan.prefix_length = subnet.prefix_length;
-    for (std::size_t i = 0; i < allocation.size(); ++i)
-        for (Vm& vm : machines_of(spec, allocation[i], counts[i], sizing))
-            plan.vms.push_back(std::move(vm));
+    if (spec.restart) {
+        plan.vms = machines_again(*spec.restart, allocation, sizing);
+    } else {
+        const std::vector<std::uint32_t> counts = vms_per_node(spec, allocation);
+        for (std::size_t i = 0; i < allocation.size(); ++i)
+            for (Vm& vm : machines_of(spec, allocation[i], counts[i], sizing))
+                plan.vms.push_back(std::move(vm));
+    }
 
     if (spec.network == spec::Network::private_ && plan.vms.size() > subnet.hosts())
         throw Error(
@@ -206,18 +262,17 @@ Plan make(const spec::Spec& spec, const std::vector<NodeShare>& allocation, Job 
 
 const Vm& vm_for_task(const Plan& plan, std::string_view node, std::uint32_t local_task,
                       std::uint32_t local_tasks) {
-    const auto first = std::find_if(plan.vms.begin(), plan.vms.end(),
-                                    [&](const Vm& vm) { return vm.node == node; });
-    const auto last =
-        std::find_if(first, plan.vms.end(), [&](const Vm& vm) { return vm.node != node; });
-    const auto count = static_cast<std::uint64_t>(last - first);
+    std::vector<const Vm*> there;
+    for (const Vm& vm : plan.vms)
+        if (vm.node == node) there.push_back(&vm);
+    const std::uint64_t count = there.size();
     if (count == 0) throw Error("job {}: node {} has no VM of this job", plan.job.id, node);
     if (local_task >= local_tasks)
         throw Error("job {}: task {} of {} on node {}: no such task", plan.job.id, local_task,
                     local_tasks, node);
     // Fewer tasks than VMs: one each in the first ones.
     const std::uint64_t which = local_tasks < count ? local_task : local_task * count / local_tasks;
-    return *(first + static_cast<std::ptrdiff_t>(which));
+    return *there[which];
 }
 
 }  // namespace holon::plan

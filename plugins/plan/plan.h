@@ -67,8 +67,8 @@ struct Vm {
 
 struct Plan {
     Job job;
-    std::vector<Vm>
-        vms;  // by index; VMs of one node are consecutive, nodes in the allocation's order
+    std::vector<Vm> vms;  // by index; VMs of one node are consecutive, nodes in the allocation's
+                          // order (but where a checkpoint says which VMs there are)
     // VXLAN identity. 26 bits of job id do not fit the 24-bit VNI: the two high bits choose one of
     // four UDP ports, so no two concurrent jobs ever share (vni, udp_port_offset). Three job ids
     // (multiples of 2^24) have VNI 0, which Linux takes like any other.
@@ -85,6 +85,10 @@ struct Plan {
 // is then checked against it. Throws holon::Error (the user's line) where the allocation cannot
 // hold the spec: more vCPUs per node than allocated, fewer VMs than nodes, less than 1 vCPU or 64
 // MiB for a VM, a subnet too small.
+//
+// The VMs of a job that goes on from a checkpoint are as that has them, in slots (slots.h) that are
+// dealt to the nodes in order; VM 0, where a batch script is, is on the first node. Throws where
+// there are fewer slots than nodes, or not enough CPUs for them.
 Plan make(const spec::Spec& spec, const std::vector<NodeShare>& allocation, Job job,
           const Sizing& sizing);
 

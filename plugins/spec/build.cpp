@@ -24,6 +24,8 @@ Mode mode_of(const Given& given, const Limits& limits) {
                         mode.option);
         chosen = &mode;
     }
+    if (given.contains("vm-restart"))
+        throw Error("--vm-restart: the controller has to look it up");  // build_restart()
     if (chosen == nullptr)
         throw Error("--{}: for jobs in VMs only; add --vm-cluster",
                     given.empty() ? "vm-image" : given.begin()->first);
@@ -41,7 +43,8 @@ Mode mode_of(const Given& given, const Limits& limits) {
     return chosen->mode;
 }
 
-std::string absolute_image(const std::string& text, const std::string& work_dir) {
+// TEXT, of --OPTION, as an absolute path where it begins with a dot.
+std::string absolute(const char* option, const std::string& text, const std::string& work_dir) {
     if (!text.starts_with("./") && !text.starts_with("../")) return text;
     std::string relative = text.starts_with("./") ? text.substr(2) : text;
     std::string path = work_dir;
@@ -49,10 +52,26 @@ std::string absolute_image(const std::string& text, const std::string& work_dir)
     path += relative;
     if (work_dir.empty() || !rules::is_clean_path(path))
         throw Error(
-            "--vm-image={}: the directory it is relative to has no plain path; give an "
-            "absolute path",
-            text);
+            "--{}={}: the directory it is relative to has no plain path; give an absolute path",
+            option, text);
     return path;
+}
+
+// What --vm-checkpoint and its kin say, in whatever kind of job, and the boot's time limit.
+void add_life(Spec& spec, const Given& given, const Limits& limits, const Request& request) {
+    if (const auto* text = find(given, "vm-boot-timeout")) {
+        spec.boot_timeout_s = parse_time_s(*text);
+        if (limits.max_boot_timeout_s != 0 && spec.boot_timeout_s > limits.max_boot_timeout_s)
+            throw Error("--vm-boot-timeout={}: this site allows at most {} seconds", *text,
+                        limits.max_boot_timeout_s);
+    }
+    if (const auto* text = find(given, "vm-checkpoint")) {
+        spec.checkpoints = true;
+        if (!text->empty()) spec.checkpoint_every_s = parse_time_s(*text);
+    }
+    if (const auto* text = find(given, "vm-checkpoint-dir"))
+        spec.checkpoint_dir = absolute("vm-checkpoint-dir", *text, request.work_dir);
+    if (rules::is_clean_path(request.work_dir)) spec.submit_dir = request.work_dir;
 }
 
 // The catalogue's entry; nullptr for files and where the catalogue is not known here.
@@ -217,17 +236,12 @@ Spec build(const Given& given, const Limits& limits, const Request& request) {
         spec.vm_cpus = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vm_cpus));
     if (const auto* text = find(given, "vm-mem")) spec.vm_memory_mb = parse_memory_mb(*text);
     if (const auto* text = find(given, "vm-network")) spec.network = *rules::network(*text);
-    if (const auto* text = find(given, "vm-boot-timeout")) {
-        spec.boot_timeout_s = parse_time_s(*text);
-        if (limits.max_boot_timeout_s != 0 && spec.boot_timeout_s > limits.max_boot_timeout_s)
-            throw Error("--vm-boot-timeout={}: this site allows at most {} seconds", *text,
-                        limits.max_boot_timeout_s);
-    }
+    add_life(spec, given, limits, request);
     spec.script_on_host = given.contains("no-vm");
 
     const auto* image = find(given, "vm-image");
-    spec.image = image != nullptr ? absolute_image(*image, request.work_dir) : limits.default_image;
-    if (rules::is_clean_path(request.work_dir)) spec.submit_dir = request.work_dir;
+    spec.image =
+        image != nullptr ? absolute("vm-image", *image, request.work_dir) : limits.default_image;
     spec.node_memory_mb = request.node_memory_mb;
     spec.cpu_memory_mb = request.cpu_memory_mb;
 
@@ -235,6 +249,41 @@ Spec build(const Given& given, const Limits& limits, const Request& request) {
     check_count(spec, limits, request);
     check_cpus(spec, limits, request);
     check_memory(spec, limits, request, catalogued(spec, limits, image != nullptr));
+    return spec;
+}
+
+RestartName restart_name(std::string_view text, const std::string& relative_to) {
+    RestartName name;
+    if (const auto job = rules::whole_number(text, 1, rules::most_job_id)) {
+        name.job = static_cast<std::uint32_t>(*job);
+        return name;
+    }
+    name.folder = absolute("vm-restart", std::string(text), relative_to);
+    while (name.folder.size() > 1 && name.folder.ends_with('/')) name.folder.pop_back();
+    return name;
+}
+
+Spec build_restart(const Given& given, const Limits& limits, const Request& request,
+                   const Known& known, const RestartName& name) {
+    for (const auto& [option, text] : given) {
+        if (auto wrong = check_option(option, text)) throw Error(*wrong);
+        if (option != "vm-restart" && option != "vm-boot-timeout" && option != "vm-checkpoint" &&
+            option != "vm-checkpoint-dir")
+            throw Error(
+                "--{}: a job that goes on from a checkpoint has its VMs as they were; "
+                "leave it out",
+                option);
+    }
+    Spec spec;
+    spec.mode = known.mode;
+    spec.network = known.network;
+    spec.image = known.image;
+    spec.vm_count = static_cast<std::uint32_t>(known.vms.size());
+    if (limits.max_vms != 0 && spec.vm_count > limits.max_vms)
+        throw Error("--vm-restart={}: it has {} VMs; this site allows a job at most {} now",
+                    known.job, spec.vm_count, limits.max_vms);
+    add_life(spec, given, limits, request);
+    spec.restart = Restart{known.job, name.number, known.folder, known.vms};
     return spec;
 }
 

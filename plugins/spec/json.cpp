@@ -30,6 +30,29 @@ class Members {
         if (!value.is_boolean()) throw Error("spec: {}: neither true nor false", key);
         return value.get<bool>();
     }
+    bool has(const char* key) const { return object_.contains(key); }
+    Members object(const char* key) {
+        Json value = take(key);
+        if (!value.is_object()) throw Error("spec: {}: not an object", key);
+        return Members(std::move(value));
+    }
+    std::vector<Members> objects(const char* key, std::size_t most) {
+        Json value = take(key);
+        if (!value.is_array() || value.size() > most)
+            throw Error("spec: {}: not a list of up to {} entries", key, most);
+        std::vector<Members> all;
+        for (Json& one : value) {
+            if (!one.is_object()) throw Error("spec: {}: an entry is not an object", key);
+            all.emplace_back(std::move(one));
+        }
+        return all;
+    }
+    std::string path(const char* key, bool may_be_empty) {
+        std::string value = text(key);
+        if (!(may_be_empty && value.empty()) && !rules::is_clean_path(value))
+            throw Error("spec: {}: not an absolute path", key);
+        return value;
+    }
     std::string text(const char* key) {
         Json value = take(key);
         if (!value.is_string()) throw Error("spec: {}: not a string", key);
@@ -50,6 +73,41 @@ class Members {
     }
     Json object_;
 };
+
+// Runs of equal VMs as one entry: a thousand of one shape are the common case.
+Json json_of(const Restart& restart) {
+    Json vms = Json::array();
+    for (std::size_t i = 0, count = 1; i < restart.vms.size(); i += count, count = 1) {
+        while (i + count < restart.vms.size() && restart.vms[i + count] == restart.vms[i]) ++count;
+        vms.push_back({{"vms", count},
+                       {"cpus", restart.vms[i].cpus},
+                       {"memory_mb", restart.vms[i].memory_mb}});
+    }
+    return {{"job", restart.job},
+            {"number", restart.number},
+            {"folder", restart.folder},
+            {"vms", std::move(vms)}};
+}
+
+Restart restart_of(Members members) {
+    Restart restart;
+    restart.job = members.number32("job", rules::most_job_id);
+    if (restart.job == 0) throw Error("spec: restart: job 0 is none");
+    restart.number = members.number32("number", rules::most_number);
+    restart.folder = members.path("folder", false);
+    for (Members& entry : members.objects("vms", max_vms)) {
+        const std::uint64_t count = entry.number("vms", max_vms - restart.vms.size());
+        Shape shape;
+        shape.cpus = entry.number32("cpus", max_vm_cpus);
+        shape.memory_mb = entry.number("memory_mb", rules::most_memory_mb);
+        entry.nothing_left();
+        if (count == 0 || shape.cpus == 0) throw Error("spec: restart: a VM without CPUs, or none");
+        restart.vms.insert(restart.vms.end(), count, shape);
+    }
+    members.nothing_left();
+    if (restart.vms.empty()) throw Error("spec: restart: no VMs");
+    return restart;
+}
 
 }  // namespace
 
@@ -72,6 +130,14 @@ std::string to_json(const Spec& spec) {
         {"node_memory_mb", spec.node_memory_mb},
         {"cpu_memory_mb", spec.cpu_memory_mb},
     };
+    // Only where there is something to say: this is in the environment of every VM job.
+    if (spec.checkpoints || spec.wished_truncate || !spec.checkpoint_dir.empty())
+        json["checkpoints"] = {{"on", spec.checkpoints},
+                               {"every_s", spec.checkpoint_every_s},
+                               {"dir", spec.checkpoint_dir},
+                               {"wished_no_requeue", spec.wished_no_requeue},
+                               {"wished_truncate", spec.wished_truncate}};
+    if (spec.restart) json["restart"] = json_of(*spec.restart);
     try {
         return json.dump();
     } catch (const Json::exception&) {
@@ -114,6 +180,16 @@ Spec from_json(std::string_view text) {
         throw Error("spec: seed: not 64 hexadecimal digits");
     spec.node_memory_mb = members.number("node_memory_mb", UINT64_MAX);
     spec.cpu_memory_mb = members.number("cpu_memory_mb", UINT64_MAX);
+    if (members.has("checkpoints")) {
+        Members life = members.object("checkpoints");
+        spec.checkpoints = life.boolean("on");
+        spec.checkpoint_every_s = life.number32("every_s", rules::longest_interval_s);
+        spec.checkpoint_dir = life.path("dir", true);
+        spec.wished_no_requeue = life.boolean("wished_no_requeue");
+        spec.wished_truncate = life.boolean("wished_truncate");
+        life.nothing_left();
+    }
+    if (members.has("restart")) spec.restart = restart_of(members.object("restart"));
     members.nothing_left();
     return spec;
 }

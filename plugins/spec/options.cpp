@@ -29,6 +29,14 @@ const std::vector<Option>& options() {
         {"vm-boot-timeout", "TIME", false, "[vm] the job fails if its VMs take longer",
          "a time from 1 second to 7 days: minutes, minutes:seconds, hours:minutes:seconds or "
          "days-hours"},
+        {"vm-checkpoint", "TIME", true, "[vm] the job can be gone on with; saved each TIME",
+         "the time from one checkpoint to the next, from 1 minute to 365 days: minutes, "
+         "hours:minutes:seconds or days-hours; or nothing"},
+        {"vm-checkpoint-dir", "DIR", false, "[vm] the folder of its checkpoints",
+         "a folder that all nodes share: /path or ./path"},
+        {"vm-restart", "JOBID|DIR", false, "[vm] go on from the checkpoint of a job",
+         "the id of a job that was checkpointed, or the folder of its checkpoints or of one of "
+         "them: /path or ./path"},
         {"no-vm", nullptr, false, "[vm] run on the host (sbatch: the script only)", "no value"},
     };
     return table;
@@ -58,6 +66,13 @@ std::string shown(std::string_view text) {
     return out;
 }
 
+// Absolute, or relative with a leading dot.
+bool is_path(std::string_view text) {
+    if (text.starts_with("./")) return text.size() > 2 && rules::is_clean_path(text.substr(1));
+    if (text.starts_with("../")) return rules::is_clean_path("/" + std::string(text));
+    return text.size() > 1 && rules::is_clean_path(text);
+}
+
 bool accepted(std::string_view name, std::string_view text) {
     using namespace rules;
     if (name == "vm-cluster" || name == "vm-smp")
@@ -73,18 +88,22 @@ bool accepted(std::string_view name, std::string_view text) {
         auto seconds = parse_time_s(text);
         return seconds >= 1 && seconds <= longest_boot_s;
     }
-    if (name == "vm-image") {
-        if (text.starts_with("./")) return text.size() > 2 && is_clean_path(text.substr(1));
-        if (text.starts_with("../")) return is_clean_path("/" + std::string(text));
-        return text.starts_with("/") ? text.size() > 1 && is_clean_path(text) : is_image_name(text);
+    if (name == "vm-checkpoint") {
+        if (text.empty()) return true;
+        auto seconds = parse_time_s(text);
+        return seconds >= shortest_interval_s && seconds <= longest_interval_s;
     }
+    if (name == "vm-image") return is_path(text) || is_image_name(text);
+    if (name == "vm-checkpoint-dir") return is_path(text);
+    if (name == "vm-restart") return is_path(text) || whole_number(text, 1, most_job_id);
     return false;
 }
 
 }  // namespace
 
 bool wants_vms(const Given& given) {
-    return std::any_of(std::begin(rules::modes), std::end(rules::modes),
+    return given.contains("vm-restart") ||
+           std::any_of(std::begin(rules::modes), std::end(rules::modes),
                        [&](const auto& m) { return given.contains(std::string(m.option)); });
 }
 

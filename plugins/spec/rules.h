@@ -15,6 +15,10 @@ namespace holon::spec::rules {
 inline constexpr std::uint64_t least_memory_mb = 64;         // below it no Linux kernel starts
 inline constexpr std::uint64_t most_memory_mb = 1ull << 30;  // 1 PiB
 inline constexpr std::uint32_t longest_boot_s = 7 * 24 * 3600;
+inline constexpr std::uint32_t shortest_interval_s = 60;
+inline constexpr std::uint32_t longest_interval_s = 365 * 24 * 3600;
+inline constexpr std::uint32_t most_job_id = (1u << 26) - 1;
+inline constexpr std::uint32_t most_number = 999'999'999;  // of a checkpoint
 inline constexpr std::size_t longest_path = 4096;
 
 // A mode option and what it means. A job names exactly one.

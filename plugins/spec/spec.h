@@ -27,6 +27,22 @@ inline constexpr std::uint32_t max_vm_cpus = 1024;  // QEMU's own order of magni
 enum class Mode { cluster, smp };
 enum class Network { private_, none };  // "private", "none"
 
+// One VM as a checkpoint has it, to be had again as it was.
+struct Shape {
+    std::uint32_t cpus = 0;
+    std::uint64_t memory_mb = 0;  // MiB, without QEMU's own
+    bool operator==(const Shape&) const = default;
+};
+
+// What a job goes on from (--vm-restart).
+struct Restart {
+    std::uint32_t job = 0;     // that was checkpointed
+    std::uint32_t number = 0;  // of the checkpoint; 0: the newest
+    std::string folder;        // of that job's checkpoints, absolute
+    std::vector<Shape> vms;    // by index; what nodes are asked for
+    bool operator==(const Restart&) const = default;
+};
+
 struct Spec {
     Mode mode = Mode::cluster;
     std::uint32_t vm_count = 0;  // 0: one VM per allocated node
@@ -44,6 +60,15 @@ struct Spec {
     std::uint64_t node_memory_mb =
         0;  // --mem as Slurm will hold it, MiB per node; 0: unknown or per CPU
     std::uint64_t cpu_memory_mb = 0;  // --mem-per-cpu, MiB; 0: unknown or per node
+    // --vm-checkpoint: the job is one that goes on from its newest checkpoint when it is requeued.
+    bool checkpoints = false;
+    std::uint32_t checkpoint_every_s = 0;  // seconds between two; 0: only when told to
+    std::string checkpoint_dir;            // as --vm-checkpoint-dir has it; empty: the site's
+    // What the user had wished of a job whose life Holon has taken over (job_submit).
+    bool wished_no_requeue =
+        false;  // then one that cannot go on from a checkpoint does not begin anew
+    bool wished_truncate = false;  // then a run that begins anew truncates the output files
+    std::optional<Restart> restart;
 };
 
 // One --vm-* option of sbatch, salloc and srun. The table is the single source for SPANK
@@ -93,6 +118,16 @@ struct Limits {
     };
     std::vector<Rule> rules;
 };
+// A checkpoint that the controller has been told of.
+struct Known {
+    std::uint32_t job = 0, uid = 0;
+    std::uint32_t number = 0;
+    Mode mode = Mode::cluster;
+    Network network = Network::private_;
+    std::string image, folder;
+    std::vector<Shape> vms;
+};
+
 struct Request {
     std::uint32_t min_nodes = 0, max_nodes = 0, cpus_per_node = 0;  // 0: not known at submit
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
@@ -106,7 +141,7 @@ struct Request {
 Limits limits_for(const Limits& limits, std::string_view partition, std::string_view user,
                   std::string_view image);
 
-// True where GIVEN asks for VMs at all (a mode option is present).
+// True where GIVEN asks for VMs at all (a mode option is present, or --vm-restart).
 bool wants_vms(const Given& given);
 
 // Checks one option's text alone; used at the command line so that the error comes before anything
@@ -117,6 +152,20 @@ std::optional<std::string> check_option(std::string_view name, std::string_view 
 // Builds and validates the spec. Throws holon::Error with one line that names the option and what
 // is accepted.
 Spec build(const Given& given, const Limits& limits, const Request& request);
+
+// The checkpoint that --vm-restart names, in words: a job's id, or the folder of its checkpoints,
+// or of one of them.
+struct RestartName {
+    std::uint32_t job = 0;     // 0: FOLDER says which
+    std::uint32_t number = 0;  // 0: the newest
+    std::string folder;        // absolute, without a trailing '/'
+};
+// RELATIVE_TO is where ./ begins. Nothing is looked at. Throws holon::Error.
+RestartName restart_name(std::string_view text, const std::string& relative_to);
+// The spec of a job that goes on from KNOWN, which was found by NAME. Throws holon::Error where an
+// option is given that the checkpoint has the say in.
+Spec build_restart(const Given& given, const Limits& limits, const Request& request,
+                   const Known& known, const RestartName& name);
 
 // Canonical JSON: one line, sorted keys, "v":1. from_json validates every field and throws on
 // unknown keys.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "plugins/plan/slots.h"
 #include "plugins/spec/spec.h"
 
 namespace holon::shadow {
@@ -22,7 +23,8 @@ Wanted wanted_of(const Test& test, std::string_view text, const site::Facts& fac
     const auto& details = *test.job->details;
     Wanted wanted;
     placement::Request& request = wanted.request;
-    request.mode = spec.mode == spec::Mode::smp ? placement::Mode::smp : placement::Mode::cluster;
+    wanted.smp = spec.mode == spec::Mode::smp;
+    request.mode = wanted.smp ? placement::Mode::smp : placement::Mode::cluster;
 
     const std::uint32_t per_task = std::max<std::uint32_t>(1, given(details.cpus_per_task));
     const std::uint32_t tasks = given(details.num_tasks);
@@ -44,6 +46,13 @@ Wanted wanted_of(const Test& test, std::string_view text, const site::Facts& fac
             request.cpu_memory_mb = details.pn_min_memory & ~MEM_PER_CPU;
         else
             request.node_memory_mb = details.pn_min_memory;
+    }
+    if (spec.restart) {
+        // Asked for as slots, one task each (plugins/plan/slots.h): the whole set is to be had.
+        const plan::Slots slots = plan::make_slots(spec.restart->vms, facts.memory_reserve_mb);
+        request.mode = placement::Mode::restart;
+        request.shapes.assign(slots.vms.size(), {slots.cpus, slots.cpu_memory_mb() * slots.cpus});
+        request.min_nodes = std::max(1u, test.min_nodes);
     }
     request.kvm = facts.needs_kvm;
     wanted.image = spec.image.starts_with('/') ? site::any_image : facts.image(spec.image);

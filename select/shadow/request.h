@@ -12,6 +12,7 @@ namespace holon::shadow {
 // What a job with a spec asks of the placement, in the placement's words.
 struct Wanted {
     placement::Request request;
+    bool smp = false;  // the job is a virtual SMP, also one that goes on from a checkpoint
     std::int64_t image = site::any_image;  // number of the image in FACTS
 };
 

@@ -169,8 +169,7 @@ bool Shadow::prepare(const Test& test, bool& restricted) {
         relate(*known_);
     const Wanted wanted = wanted_of(test, spec, *known_);
     fill_nodes(test, wanted, restricted);
-    const auto& weights =
-        wanted.request.mode == placement::Mode::smp ? known_->smp : known_->cluster;
+    const auto& weights = wanted.smp ? known_->smp : known_->cluster;
     placer_.place(nodes_, wanted.request, weights, answer_, known_->most_candidates);
     return true;
 }

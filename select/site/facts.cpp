@@ -20,7 +20,7 @@ std::int64_t Facts::image(std::string_view name) const {
     return found == images.end() ? absent_image : found - images.begin();
 }
 
-const Checkpoint* Facts::checkpoint(std::uint32_t job) const {
+const CheckpointReport* Facts::checkpoint(std::uint32_t job) const {
     const auto found = checkpoints.find(job);
     return found == checkpoints.end() ? nullptr : &found->second;
 }
@@ -50,6 +50,7 @@ void fill(placement::Node& out, const Facts& facts, const NodeFacts* node, std::
 void add_snapshot(Facts& facts, const Snapshot& snapshot) {
     facts.known = true;
     facts.settled = snapshot.settled;
+    facts.slurm = snapshot.slurm;
     std::unordered_map<std::string, std::uint32_t> number;
     const auto image = [&](const std::string& name) {
         const auto [at, fresh] =
@@ -75,8 +76,7 @@ void add_snapshot(Facts& facts, const Snapshot& snapshot) {
         facts.nodes.push_back(std::move(node));
     }
     for (const CheckpointReport& report : snapshot.checkpoints)
-        facts.checkpoints.insert_or_assign(
-            report.job, Checkpoint{report.job, report.id, report.smp, report.image, report.shapes});
+        facts.checkpoints.insert_or_assign(report.job, report);
 }
 
 void add_domains(Facts& facts, const std::vector<Domain>& domains) {

@@ -30,14 +30,6 @@ struct NodeFacts {
     std::vector<NodeImage> images;  // by image
 };
 
-struct Checkpoint {
-    std::uint32_t job = 0;
-    std::string id;  // newest
-    bool smp = false;
-    std::string image;
-    std::vector<placement::Shape> shapes;  // by VM
-};
-
 // One state of knowledge. Never changes; a newer one replaces it.
 struct Facts {
     // Counts up with every change, from 1: whoever keeps something derived (by Slurm's node
@@ -51,8 +43,9 @@ struct Facts {
     std::vector<NodeFacts> nodes;
     std::unordered_map<std::string, std::uint32_t> node_by_name;    // into nodes
     std::unordered_map<std::string, std::uint32_t> domain_by_name;  // latency domain; 0 elsewhere
-    std::vector<std::string> domains = {""};                    // names; 0 is that of nodes in none
-    std::unordered_map<std::uint32_t, Checkpoint> checkpoints;  // by job id
+    std::vector<std::string> domains = {""};  // names; 0 is that of nodes in none
+    std::unordered_map<std::uint32_t, CheckpointReport> checkpoints;  // newest, by job id
+    SlurmReport slurm;
     placement::Weights cluster = placement::cluster_weights, smp = placement::smp_weights;
     std::size_t most_candidates = 4;
     bool needs_kvm = false;               // vm.accelerator: kvm
@@ -64,7 +57,7 @@ struct Facts {
     // absent_image: no node has it. A path (a user's file) counts as any_image: not to be asked
     // for.
     std::int64_t image(std::string_view name) const;
-    const Checkpoint* checkpoint(std::uint32_t job) const;
+    const CheckpointReport* checkpoint(std::uint32_t job) const;
 };
 
 // What image() says where no node has it; what a request for a user's own file is filled with.

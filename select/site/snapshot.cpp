@@ -96,7 +96,10 @@ Json to_json(const CheckpointReport& report) {
             {"id", report.id},
             {"mode", report.smp ? "smp" : "cluster"},
             {"image", report.image},
-            {"shapes", shapes}};
+            {"shapes", shapes},
+            {"uid", report.uid},
+            {"folder", report.folder},
+            {"network", report.network}};
 }
 
 CheckpointReport checkpoint_report(const Json& json) {
@@ -119,9 +122,43 @@ CheckpointReport checkpoint_report(const Json& json) {
         if (vms > most_vms - report.shapes.size()) throw Error("shapes: over {} VMs", most_vms);
         report.shapes.insert(report.shapes.end(), vms, shape);
     }
-    if (!report.shapes.empty() && report.id.empty()) throw Error("id: empty");
+    report.uid = static_cast<std::uint32_t>(number(json, "uid", UINT32_MAX));
+    report.folder = text(member(json, "folder"), "folder", longest_image);
+    report.network = boolean(json, "network");
+    if (report.shapes.empty()) return report;  // nothing is left of the job
+    if (report.id.empty()) throw Error("id: empty");
+    if (!report.folder.starts_with('/')) throw Error("folder: not an absolute path");
     return report;
 }
+
+namespace {
+
+Json json_of(const SlurmReport& slurm) {
+    Json partitions = Json::array();
+    for (const auto& one : slurm.partitions)
+        partitions.push_back(
+            {{"name", one.name}, {"grace_s", one.grace_s}, {"preempted", one.preempted}});
+    return {{"user_signal", slurm.user_signal},
+            {"append_by_default", slurm.append_by_default},
+            {"partitions", std::move(partitions)}};
+}
+
+SlurmReport slurm_report(const Json& json) {
+    if (!json.is_object()) throw Error("slurm: not an object");
+    SlurmReport slurm;
+    slurm.user_signal = boolean(json, "user_signal");
+    slurm.append_by_default = boolean(json, "append_by_default");
+    for (const Json& entry : list(json, "partitions", most_partitions)) {
+        if (!entry.is_object()) throw Error("partitions: an entry is not an object");
+        slurm.partitions.push_back(
+            {text(member(entry, "name"), "name", longest_name),
+             static_cast<std::uint32_t>(number(entry, "grace_s", UINT32_MAX)),
+             boolean(entry, "preempted")});
+    }
+    return slurm;
+}
+
+}  // namespace
 
 std::string to_json(const Snapshot& snapshot) {
     Json nodes = Json::array(), checkpoints = Json::array();
@@ -131,7 +168,8 @@ std::string to_json(const Snapshot& snapshot) {
                        {"time", snapshot.time},
                        {"settled", snapshot.settled},
                        {"nodes", std::move(nodes)},
-                       {"checkpoints", std::move(checkpoints)}};
+                       {"checkpoints", std::move(checkpoints)},
+                       {"slurm", json_of(snapshot.slurm)}};
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -152,6 +190,7 @@ Snapshot parse_snapshot(std::string_view content) {
         snapshot.nodes.push_back(node_report(node));
     for (const Json& checkpoint : list(json, "checkpoints", most_checkpoints))
         snapshot.checkpoints.push_back(checkpoint_report(checkpoint));
+    snapshot.slurm = slurm_report(member(json, "slurm"));
     return snapshot;
 }
 

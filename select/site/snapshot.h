@@ -14,7 +14,8 @@
 
 namespace holon::site {
 
-inline constexpr std::size_t most_nodes = 65536, most_images = 1024, most_checkpoints = 65536;
+inline constexpr std::size_t most_nodes = 65536, most_images = 1024, most_checkpoints = 65536,
+                             most_partitions = 4096;
 inline constexpr std::size_t longest_reason = 200;
 inline constexpr std::size_t most_vms = 4096;
 
@@ -32,11 +33,28 @@ struct NodeReport {
 // What a node's holond says after a checkpoint was committed. No shapes: the job has none any more.
 struct CheckpointReport {
     std::uint32_t job = 0;
-    std::string id;
+    std::string id;  // its number, in decimal digits
     bool smp = false;
     std::string image;
     std::vector<placement::Shape> shapes;  // by VM
+    std::uint32_t uid = 0;                 // of the job's user
+    std::string folder;                    // of the job's checkpoints, absolute
+    bool network = true;                   // the VMs have a private one
     bool operator==(const CheckpointReport&) const = default;
+};
+
+// What of Slurm's own configuration counts for jobs that can go on from checkpoints.
+struct PartitionReport {
+    std::string name;
+    std::uint32_t grace_s = 0;  // GraceTime
+    bool preempted = false;     // jobs of it can be
+    bool operator==(const PartitionReport&) const = default;
+};
+struct SlurmReport {
+    bool user_signal = false;        // PreemptParameters=send_user_signal
+    bool append_by_default = false;  // JobFileAppend=1
+    std::vector<PartitionReport> partitions;
+    bool operator==(const SlurmReport&) const = default;
 };
 
 struct Snapshot {
@@ -46,6 +64,7 @@ struct Snapshot {
     bool settled = false;
     std::vector<NodeReport> nodes;
     std::vector<CheckpointReport> checkpoints;
+    SlurmReport slurm;
 };
 
 nlohmann::json to_json(const NodeReport& report);

@@ -56,6 +56,12 @@ Conversation::Conversation(std::uint64_t session, std::string open, bool input)
     if (!input_wanted_) input_ended_ = true;
 }
 
+void Conversation::go_on_from(std::uint64_t out, std::uint64_t err) {
+    known_ = reconnected_ = true;
+    out_stream_.received = out_stream_.written = out;
+    err_stream_.received = err_stream_.written = err;
+}
+
 Conversation::Output& Conversation::output(Stream stream) {
     return stream == Stream::out ? out_stream_ : err_stream_;
 }

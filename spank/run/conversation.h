@@ -25,6 +25,9 @@ class Conversation {
   public:
     // OPEN is the OpenRequest's JSON; INPUT is false where the program gets none.
     Conversation(std::uint64_t session, std::string open, bool input);
+    // A session that was saved with its VM: output is wanted from these offsets on. Before
+    // connected().
+    void go_on_from(std::uint64_t out, std::uint64_t err);
 
     // A connection is there (first or again): queues what must be said on it.
     void connected();

@@ -18,6 +18,7 @@
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 #include "plugins/rpc/rpc.h"
+#include "spank/run/continuation.h"
 #include "spank/run/signals.h"
 
 extern char** environ;
@@ -314,8 +315,7 @@ void Runner::waiting_message(const nlohmann::json& message) {
 void Runner::session_granted(const nlohmann::json& message) {
     vm_ = text_in(message, "vm");
     if (!conversation_) {
-        auto request = open_request(arguments_, terminal_, message);
-        conversation_ = std::make_unique<Conversation>(session_, to_json(request), request.input);
+        if (!go_on_with_session(message)) begin_session(message);
         for (int signal : early_signals_)
             conversation_->signal(signal, scope_of(signal, arguments_.batch()));
         terminal_.make_raw();
@@ -324,6 +324,36 @@ void Runner::session_granted(const nlohmann::json& message) {
     }
     phase_ = Phase::running;
     conversation_->connected();
+}
+
+void Runner::begin_session(const nlohmann::json& message) {
+    // Slurm appends, so that a job that goes on from a checkpoint finds its output; this one
+    // begins, and its own lines are those said already.
+    if (message.value("truncate", false)) {
+        cut_off(STDOUT_FILENO);
+        cut_off(STDERR_FILENO);
+        for (const auto& line : shown_) say(line);
+    }
+    auto request = open_request(arguments_, terminal_, message);
+    conversation_ = std::make_unique<Conversation>(session_, to_json(request), request.input);
+}
+
+// True where the VM came from a checkpoint and has the program already.
+bool Runner::go_on_with_session(const nlohmann::json& message) {
+    const auto saved = continuation_of(message);
+    if (!saved) return false;
+    session_ = saved->session;
+    conversation_ = std::make_unique<Conversation>(session_, std::string(), false);
+    conversation_->go_on_from(saved->out.offset, saved->err.offset);
+    const auto told = [this](const char* what, const std::string& why) {
+        if (!why.empty()) say(fmt::format("job {}: {}: {}", arguments_.job, what, why));
+    };
+    const bool truncate = message.value("truncate", false);
+    const std::string out = cut_back(STDOUT_FILENO, saved->out, truncate);
+    const std::string err = cut_back(STDERR_FILENO, saved->err, truncate);
+    told("standard output", out);
+    if (err != out) told("standard error", err);
+    return true;
 }
 
 // --- the user's side
@@ -418,7 +448,10 @@ void Runner::show_phase(std::string line) {
 void Runner::show_phases(bool now) {
     if (phases_.empty() || (!now && Clock::now() < quiet_until_)) return;
     if (arguments_.speaks())
-        for (const auto& line : phases_) say(line);
+        for (const auto& line : phases_) {
+            say(line);
+            shown_.push_back(line);
+        }
     phases_.clear();
 }
 

@@ -45,6 +45,8 @@ class Runner {
     void handle_message(const nlohmann::json& message);
     void waiting_message(const nlohmann::json& message);
     void session_granted(const nlohmann::json& message);
+    void begin_session(const nlohmann::json& message);
+    bool go_on_with_session(const nlohmann::json& message);
     // the user's side
     void read_signals();
     void read_input();
@@ -57,7 +59,7 @@ class Runner {
     Clock::time_point next_event() const;
 
     const Arguments arguments_;
-    const std::uint64_t session_;
+    std::uint64_t session_;
     Phase phase_ = Phase::waiting;
     std::optional<Ending> ending_;
 
@@ -69,6 +71,7 @@ class Runner {
     std::chrono::milliseconds retry_after_{0};
 
     std::vector<std::string> phases_;  // lines held back, see show_phase
+    std::vector<std::string> shown_;   // and those that were said
     std::size_t phases_seen_ = 0, phases_known_ = 0;
     Clock::time_point quiet_until_{};
 

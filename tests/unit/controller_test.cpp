@@ -81,7 +81,7 @@ TEST(Registry, ARestartOfTheControllersDaemonBreaksNoNode) {
 
 TEST(Registry, KeepsTheNewestCheckpointOfAJobUntilItIsGone) {
     Registry registry(heartbeat, 100);
-    site::CheckpointReport checkpoint{42, "a", false, "tiny", {{2, 512}}};
+    site::CheckpointReport checkpoint{42, "a", false, "tiny", {{2, 512}}, 1000, "/c/42"};
     EXPECT_TRUE(registry.report(checkpoint));
     EXPECT_FALSE(registry.report(checkpoint));
     checkpoint.id = "b";
@@ -118,6 +118,27 @@ TEST(SlurmNodes, OnlyEmptyCommentsAndHolonsOwnAreChanged) {
             nodes,
             {{"n1", "holon: y"}, {"n2", ""}, {"n3", "holon: y"}, {"n4", ""}, {"gone", "holon: y"}}),
         ElementsAre(Pair("n1", "holon: y"), Pair("n2", "")));
+}
+
+TEST(SlurmConfiguration, SaysWhichPartitionsArePreempted) {
+    const std::string config =
+        "Configuration data as of 2026-11-23T09:00:00\nJobFileAppend           = 1\n"
+        "PreemptMode             = REQUEUE\nPreemptParameters       = send_user_signal,x\n"
+        "PreemptType             = preempt/partition_prio\n";
+    const std::string partitions =
+        "PartitionName=low AllowGroups=ALL Default=YES GraceTime=120 Hidden=NO "
+        "PreemptMode=REQUEUE\n"
+        "PartitionName=high AllowGroups=ALL GraceTime=0 Hidden=NO PreemptMode=OFF\n";
+    const auto report = parse_slurm(config, partitions);
+    EXPECT_TRUE(report.user_signal);
+    EXPECT_TRUE(report.append_by_default);
+    EXPECT_THAT(report.partitions, ElementsAre(site::PartitionReport{"low", 120, true},
+                                               site::PartitionReport{"high", 0, false}));
+    const auto none =
+        parse_slurm("PreemptType = preempt/none\nPreemptParameters = (null)\n", partitions);
+    EXPECT_FALSE(none.user_signal);
+    EXPECT_FALSE(none.append_by_default);
+    EXPECT_FALSE(none.partitions[0].preempted);
 }
 
 TEST(ControllerHosts, AreReadFromSlurmsConfiguration) {

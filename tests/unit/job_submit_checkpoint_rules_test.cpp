@@ -30,7 +30,10 @@ TEST(CheckpointRules, TheJobIsRequeuedAndItsOutputGoneOnWith) {
     EXPECT_EQ(saving.requeue, true);
     EXPECT_EQ(saving.open_mode, OpenMode::append);
     EXPECT_FALSE(saving.wished_no_requeue);
-    EXPECT_FALSE(saving.wished_truncate);
+    EXPECT_TRUE(saving.wished_truncate);  // as Slurm does without a word
+    SavingSite appending = site();
+    appending.append_by_default = true;
+    EXPECT_FALSE(saving_of(batch(), {}, appending).wished_truncate);
     EXPECT_THAT(saving.warnings, IsEmpty());
 }
 

@@ -19,10 +19,21 @@ namespace {
 const std::string seed(64, '7');
 const std::string option = "_SLURM_SPANK_OPTION_holon_";
 
+// No checkpoints, and no word of Slurm's partitions.
+class Nothing : public holon::job_submit::Checkpoints {
+  public:
+    bool known() const override { return false; }
+    std::optional<holon::spec::Known> of_job(std::uint32_t) const override { return std::nullopt; }
+    std::optional<holon::spec::Known> in_folder(std::string_view) const override {
+        return std::nullopt;
+    }
+    holon::job_submit::Slurm slurm() const override { return {}; }
+};
+
 std::optional<Queued> submit(const std::vector<std::string>& environment, const Job& job = {}) {
     holon::spec::Limits limits;
     limits.images = {{"debian", 512}, {"tiny", 96}};
-    return decide(environment, job, limits, seed);
+    return decide(environment, job, limits, seed, Nothing());
 }
 
 std::string line(const std::vector<std::string>& environment, const Job& job = {}) {
@@ -182,7 +193,7 @@ std::optional<Queued> submit_to(const Limits& limits, const std::vector<std::str
                                 const Job& job = {}) {
     std::vector<std::string> environment;
     for (const auto& text : options) environment.push_back(option + text);
-    return decide(environment, job, limits, seed);
+    return decide(environment, job, limits, seed, Nothing());
 }
 
 std::string refusal(const Limits& limits, const std::vector<std::string>& options, const Job& job) {

@@ -32,7 +32,7 @@ NodeReport node(const std::string& name) {
 }
 
 CheckpointReport checkpoint() {
-    return {42, "c-7", true, "debian", {{3, 1024}, {5, 2048}, {5, 2048}}};
+    return {42, "7", true, "debian", {{3, 1024}, {5, 2048}, {5, 2048}}, 1000, "/home/a/c", true};
 }
 
 std::string refusal(const nlohmann::json& json) {
@@ -52,11 +52,13 @@ TEST(Snapshot, IsReadAsItWasWritten) {
     written.nodes[1].healthy = false;
     written.nodes[1].reason = "libvirt does not answer";
     written.checkpoints = {checkpoint()};
+    written.slurm = {true, true, {{"low", 120, true}, {"high", 0, false}}};
     const Snapshot read = parse_snapshot(to_json(written));
     EXPECT_EQ(read.time, written.time);
     EXPECT_TRUE(read.settled);
     EXPECT_EQ(read.nodes, written.nodes);
     EXPECT_EQ(read.checkpoints, written.checkpoints);
+    EXPECT_EQ(read.slurm, written.slurm);
 }
 
 TEST(Snapshot, WritesEqualVmsOnce) { EXPECT_EQ(to_json(checkpoint())["shapes"].size(), 2u); }

@@ -234,3 +234,70 @@ TEST(SpecBuild, AWorkingDirectoryThatNoJsonCanHoldIsLeftOut) {
     request.work_dir = "/\xff";
     EXPECT_EQ(spec::build({{"vm-cluster", ""}}, site(), request).submit_dir, "");
 }
+
+TEST(SpecBuild, WhatIsToldOfCheckpointsIsInTheSpec) {
+    spec::Request request;
+    request.work_dir = "/home/alice";
+    auto s = spec::build(
+        {{"vm-cluster", ""}, {"vm-checkpoint", "1:30:00"}, {"vm-checkpoint-dir", "./c"}}, site(),
+        request);
+    EXPECT_TRUE(s.checkpoints);
+    EXPECT_EQ(s.checkpoint_every_s, 5400u);
+    EXPECT_EQ(s.checkpoint_dir, "/home/alice/c");
+    s = spec::build({{"vm-cluster", ""}, {"vm-checkpoint", ""}}, site(), request);
+    EXPECT_TRUE(s.checkpoints);
+    EXPECT_EQ(s.checkpoint_every_s, 0u);
+    EXPECT_FALSE(spec::build({{"vm-cluster", ""}}, site(), request).checkpoints);
+}
+
+namespace {
+
+spec::Known saved() {
+    spec::Known known;
+    known.job = 42;
+    known.mode = spec::Mode::smp;
+    known.network = spec::Network::none;
+    known.image = "debian";
+    known.folder = "/home/alice/c/42";
+    known.vms = {{3, 512}, {5, 1024}};
+    return known;
+}
+
+std::string restart_line(const spec::Given& given, const spec::Limits& limits = site()) {
+    try {
+        spec::build_restart(given, limits, {}, saved(), {42, 0, ""});
+        return "";
+    } catch (const holon::Error& error) {
+        return error.what();
+    }
+}
+
+}  // namespace
+
+TEST(SpecRestart, IsOfTheCheckpointsVmsAndNothingElse) {
+    const auto s = spec::build_restart({{"vm-restart", "42"}, {"vm-boot-timeout", "5"}}, site(), {},
+                                       saved(), {42, 0, ""});
+    EXPECT_EQ(s.mode, spec::Mode::smp);
+    EXPECT_EQ(s.network, spec::Network::none);
+    EXPECT_EQ(s.image, "debian");
+    EXPECT_EQ(s.vm_count, 2u);
+    EXPECT_EQ(s.boot_timeout_s, 300u);
+    ASSERT_TRUE(s.restart);
+    EXPECT_EQ(s.restart->folder, "/home/alice/c/42");
+    EXPECT_EQ(s.restart->number, 0u);
+    EXPECT_EQ(s.restart->vms, saved().vms);
+    for (const char* option : {"vm-cluster", "vm-smp", "vm-cpus", "vm-mem", "no-vm"})
+        EXPECT_THAT(restart_line({{"vm-restart", "42"}, {option, option[3] == 'c' ? "2" : ""}}),
+                    testing::AnyOf(HasSubstr("leave it out"), HasSubstr("not accepted")))
+            << option;
+    auto limits = site();
+    limits.max_vms = 1;
+    EXPECT_THAT(restart_line({{"vm-restart", "42"}}, limits), HasSubstr("at most 1 now"));
+}
+
+TEST(SpecRestart, ANameIsAJobOrAnAbsoluteFolder) {
+    EXPECT_EQ(spec::restart_name("42", "/home").job, 42u);
+    EXPECT_EQ(spec::restart_name("./c/42/", "/home/alice").folder, "/home/alice/c/42");
+    EXPECT_EQ(spec::restart_name("/c/42", "").folder, "/c/42");
+    EXPECT_THROW(spec::restart_name("./c", ""), holon::Error);
+}

@@ -25,6 +25,12 @@ spec::Spec full() {
     s.seed = std::string(64, 'a');
     s.node_memory_mb = 1000;
     s.cpu_memory_mb = 7;
+    s.checkpoints = true;
+    s.checkpoint_every_s = 1800;
+    s.checkpoint_dir = "/scratch/alice";
+    s.wished_no_requeue = true;
+    s.wished_truncate = true;
+    s.restart = spec::Restart{41, 3, "/scratch/alice/41", {{2, 512}, {2, 512}, {4, 1024}}};
     return s;
 }
 
@@ -52,6 +58,36 @@ TEST(SpecJson, ComesBackAsItWas) {
     EXPECT_EQ(s.seed, std::string(64, 'a'));
     EXPECT_EQ(s.node_memory_mb, 1000u);
     EXPECT_EQ(s.cpu_memory_mb, 7u);
+    EXPECT_EQ(s.restart, full().restart);
+    EXPECT_EQ(s.checkpoint_dir, "/scratch/alice");
+    EXPECT_EQ(s.checkpoint_every_s, 1800u);
+    EXPECT_TRUE(s.checkpoints && s.wished_no_requeue && s.wished_truncate);
+}
+
+TEST(SpecJson, SaysNothingOfCheckpointsWhereThereIsNothingToSay) {
+    spec::Spec s;
+    s.image = "tiny";
+    EXPECT_THAT(spec::to_json(s), testing::Not(HasSubstr("checkpoint")));
+    EXPECT_THAT(spec::to_json(s), testing::Not(HasSubstr("restart")));
+    EXPECT_FALSE(spec::from_json(spec::to_json(s)).restart);
+}
+
+TEST(SpecJson, ARestartThatIsNoneIsRefused) {
+    auto json = good();
+    json["restart"]["vms"][0]["vms"] = 4097;
+    EXPECT_THAT(line(json), HasSubstr("vms"));
+    json = good();
+    json["restart"]["vms"] = nlohmann::json::array();
+    EXPECT_THAT(line(json), HasSubstr("no VMs"));
+    json = good();
+    json["restart"]["folder"] = "relative";
+    EXPECT_THAT(line(json), HasSubstr("folder"));
+    json = good();
+    json["restart"]["more"] = 1;
+    EXPECT_THAT(line(json), HasSubstr("unknown key"));
+    json = good();
+    json["checkpoints"]["every_s"] = -1;
+    EXPECT_THAT(line(json), HasSubstr("every_s"));
 }
 
 TEST(SpecJson, IsOneLineWithSortedKeysAndAVersion) {
@@ -77,6 +113,7 @@ TEST(SpecJson, RefusesUnknownKeys) {
 TEST(SpecJson, RefusesMissingKeys) {
     const auto all = good();
     for (auto& [key, value] : all.items()) {
+        if (key == "checkpoints" || key == "restart") continue;  // of few jobs
         auto json = good();
         json.erase(key);
         EXPECT_THAT(line(json), HasSubstr(key)) << key;

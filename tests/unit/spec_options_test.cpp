@@ -47,12 +47,13 @@ TEST(SpecOptions, HelpTextCarriesThePrefix) {
         EXPECT_EQ(0, std::strncmp(option.usage, "[vm] ", 5)) << option.name;
 }
 
-TEST(SpecOptions, TheReleaseHasItsEightOptions) {
+TEST(SpecOptions, TheReleaseHasItsElevenOptions) {
     std::vector<std::string> names;
     for (const auto& option : spec::options()) names.emplace_back(option.name);
     EXPECT_EQ(names,
               (std::vector<std::string>{"vm-cluster", "vm-smp", "vm-image", "vm-cpus", "vm-mem",
-                                        "vm-network", "vm-boot-timeout", "no-vm"}));
+                                        "vm-network", "vm-boot-timeout", "vm-checkpoint",
+                                        "vm-checkpoint-dir", "vm-restart", "no-vm"}));
 }
 
 TEST(SpecOptions, TheReadmeShowsThemAsSlurmPrintsThem) {
@@ -69,8 +70,9 @@ TEST(SpecOptions, TheReadmeShowsThemAsSlurmPrintsThem) {
     }
 }
 
-TEST(SpecOptions, OnlyAModeAsksForVms) {
+TEST(SpecOptions, OnlyAModeOrACheckpointAsksForVms) {
     EXPECT_TRUE(spec::wants_vms({{"vm-cluster", ""}}));
+    EXPECT_TRUE(spec::wants_vms({{"vm-restart", "42"}}));
     EXPECT_FALSE(spec::wants_vms({{"vm-image", "tiny"}}));
     EXPECT_FALSE(spec::wants_vms({{"no-vm", ""}}));
     EXPECT_FALSE(spec::wants_vms({}));
@@ -177,4 +179,21 @@ TEST(SpecGrammar, TimesAreThoseOfSlurm) {
     EXPECT_EQ(spec::parse_time_s("1-2:30:15"), 95415u);
     for (const char* text : {"", "-", ":", "1:", "1-", "-1", "a", "1:2:3:4", "999999-0"})
         EXPECT_THROW(spec::parse_time_s(text), holon::Error) << text;
+}
+
+TEST(SpecOptions, TheTimeBetweenCheckpointsIsOfSlurmsGrammarOrMissing) {
+    for (const char* good : {"", "30", "1", "1:30", "2:00:00", "1-0"})
+        EXPECT_FALSE(spec::check_option("vm-checkpoint", good)) << good;
+    for (const char* bad : {"0", "0:59", "x", "-1", "1000-0"})
+        EXPECT_TRUE(spec::check_option("vm-checkpoint", bad)) << bad;
+}
+
+TEST(SpecOptions, ARestartNamesAJobOrAFolder) {
+    for (const char* good : {"42", "/scratch/alice/42", "./42", "../c/42/3"})
+        EXPECT_FALSE(spec::check_option("vm-restart", good)) << good;
+    for (const char* bad : {"", "0", "67108864", "newest", "42/3", "/"})
+        EXPECT_TRUE(spec::check_option("vm-restart", bad)) << bad;
+    EXPECT_FALSE(spec::check_option("vm-checkpoint-dir", "./c"));
+    EXPECT_TRUE(spec::check_option("vm-checkpoint-dir", "c"));
+    EXPECT_TRUE(spec::check_option("vm-checkpoint-dir", ""));
 }

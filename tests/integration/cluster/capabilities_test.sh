@@ -49,12 +49,13 @@ tell() {
         print $s pack("N", length $ARGV[0]), $ARGV[0]; $s->flush;
         read($s, my $size, 4); read($s, my $reply, unpack("N", $size)); print "$reply\n"' "$2"
 }
+whose='"uid":1001,"folder":"/shared/c/4242","network":true'
 shapes='[{"vms":2,"cpus":3,"memory_mb":512},{"vms":1,"cpus":5,"memory_mb":1024}]'
 equal "a node's holond passes on that a checkpoint was committed" '{"ok":true}' \
-    "$(tell n1 "{\"op\":\"checkpointed\",\"checkpoint\":{\"job\":4242,\"id\":\"c1\",\"mode\":\"smp\",\"image\":\"tiny\",\"shapes\":$shapes}}")"
-check "the controller knows its shapes" within 10 known '"id":"c1","image":"tiny","job":4242,"mode":"smp"'
+    "$(tell n1 "{\"op\":\"checkpointed\",\"checkpoint\":{\"job\":4242,\"id\":\"1\",\"mode\":\"smp\",\"image\":\"tiny\",\"shapes\":$shapes,$whose}}")"
+check "the controller knows its shapes" within 10 known '"id":"1","image":"tiny","job":4242,"mode":"smp"'
 equal "and forgets them when the job has none any more" '{"ok":true}' \
-    "$(tell n2 '{"op":"checkpointed","checkpoint":{"job":4242,"id":"","mode":"smp","image":"tiny","shapes":[]}}')"
+    "$(tell n2 '{"op":"checkpointed","checkpoint":{"job":4242,"id":"","mode":"smp","image":"tiny","shapes":[],"uid":0,"folder":"","network":true}}')"
 forgotten() { ! known '"job":4242'; }
 check "at once" within 10 forgotten
 shows "a report that is none is refused" '"error":"vms: not a whole number' \
