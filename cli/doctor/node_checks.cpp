@@ -178,6 +178,8 @@ Finding sysctls(const Site& site) {
     return bridged_traffic("/proc/sys/net/bridge", drops);
 }
 
+Finding saves(const Site&) { return background_saves("/proc/sys/vm/unprivileged_userfaultfd"); }
+
 Finding qemu_dir(const Site&) { return qemu_folder("/var/lib/libvirt/qemu"); }
 
 Finding cgroup(const Site&) {
@@ -253,6 +255,7 @@ std::vector<Check> node_checks() {
         {"network", on_node, network},
         {"mtu", on_node, mtu},
         {"sysctl", on_node, sysctls},
+        {"saves", on_node, saves},
         {"cgroup", on_node, cgroup},
         {"state_dir", on_node, state_dir},
         {"holond", on_node, holond},

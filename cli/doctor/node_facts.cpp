@@ -78,4 +78,15 @@ Finding bridged_traffic(const std::filesystem::path& settings,
                 mend);
 }
 
+Finding background_saves(const std::filesystem::path& setting) {
+    const auto value = os::read_file_if_exists(setting);
+    if (!value || value->starts_with('0'))
+        return warn(fmt::format("vm.unprivileged_userfaultfd={}: a VM stands until its memory is "
+                                "written when it is saved",
+                                value ? "0" : "? (the kernel does not know it)"),
+                    "sysctl -w vm.unprivileged_userfaultfd=1, and the file sysctl.d/holon.conf "
+                    "from the examples; what it means is in the administrator's guide");
+    return good("VMs run on while they are saved");
+}
+
 }  // namespace holon::cli

@@ -24,4 +24,7 @@ std::vector<std::string> forward_drops(const std::string& chains);
 Finding bridged_traffic(const std::filesystem::path& settings,
                         const std::vector<std::string>& drops);
 
+// Whether VMs run on while they are saved. SETTING is /proc/sys/vm/unprivileged_userfaultfd.
+Finding background_saves(const std::filesystem::path& setting);
+
 }  // namespace holon::cli

@@ -24,6 +24,12 @@ struct MethodName {
 constexpr MethodName methods[] = {
     {Method::background, "background"}, {Method::precopy, "precopy"}, {Method::stopped, "stopped"}};
 
+const MethodName* find_method(const std::string& text) {
+    for (const MethodName& each : methods)
+        if (text == each.text) return &each;
+    return nullptr;
+}
+
 // Letters, digits and "._+-", beginning with a letter or a digit: safe as a file's name and within
 // any option list.
 bool is_plain(const std::string& text) {
@@ -190,6 +196,12 @@ const char* to_string(Method method) {
     return "?";
 }
 
+Method method(const std::string& text) {
+    const MethodName* known = find_method(text);
+    if (known == nullptr) throw Error("no method '{}' of saving is known", text.substr(0, 40));
+    return known->method;
+}
+
 std::uint64_t Manifest::bytes() const {
     std::uint64_t sum = 0;
     for (const SavedVm& vm : vms) sum += vm.memory.bytes + (vm.disk ? vm.disk->bytes : 0);
@@ -250,9 +262,8 @@ Manifest from_json(std::string_view text) {
     manifest.uid = members.number32("uid", UINT32_MAX - 1);
     manifest.gid = members.number32("gid", UINT32_MAX - 1);
     const std::string method = members.text("method", 20);
-    const auto* known = std::find_if(std::begin(methods), std::end(methods),
-                                     [&](const MethodName& each) { return method == each.text; });
-    if (known == std::end(methods)) members.refuse("method", "not known here");
+    const MethodName* known = find_method(method);
+    if (known == nullptr) members.refuse("method", "not known here");
     manifest.method = known->method;
     manifest.pause_us = members.number("pause_us", most_bytes);
     Members image = members.object("image");

@@ -30,6 +30,7 @@ enum class Method {
     stopped      // it stood all the while
 };
 const char* to_string(Method method);
+Method method(const std::string& text);  // throws where there is none of that name
 
 // One file of a checkpoint, in the form of part.h.
 struct Part {

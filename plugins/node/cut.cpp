@@ -113,6 +113,13 @@ Task<json> Cut::store(const std::vector<std::string>& words, const std::string& 
     co_return answer.is_object() ? answer : json::object();
 }
 
+// That of the VMs that stood longest.
+checkpoint::Method Cut::method() const {
+    auto slowest = checkpoint::Method::background;
+    for (const auto& [node, report] : reports_) slowest = std::max(slowest, report.method);
+    return slowest;
+}
+
 checkpoint::Manifest Cut::manifest() const {
     checkpoint::Manifest manifest;
     manifest.number = number_;
@@ -121,7 +128,7 @@ checkpoint::Manifest Cut::manifest() const {
     manifest.user = run_->prolog().user;
     manifest.uid = run_->prolog().uid;
     manifest.gid = run_->prolog().gid;
-    manifest.method = checkpoint::Method::stopped;
+    manifest.method = method();
     manifest.pause_us = pause_us_;
     manifest.image = run_->image_name();
     manifest.image_identity = run_->image_identity();
@@ -226,9 +233,9 @@ Task<void> Cut::run() {
         co_await give_up();
         spdlog::warn("job {}: no checkpoint: {}; the job runs on", run_->name(), failure_);
     } else {
-        spdlog::info("job {}: checkpoint {}: {}, the VMs stood for {:.1f} ms, {:.1f} s in all",
-                     run_->name(), number_, committed_, static_cast<double>(pause_us_) / 1000,
-                     seconds_);
+        spdlog::info("job {}: checkpoint {}: {}, {}, the VMs stood for {:.1f} ms, {:.1f} s in all",
+                     run_->name(), number_, committed_, checkpoint::to_string(method()),
+                     static_cast<double>(pause_us_) / 1000, seconds_);
         try {
             co_await publish();
         } catch (const std::exception& error) {
@@ -263,7 +270,7 @@ json Cut::state() const {
     if (!over_) return state;
     state["event"] = "committed";
     state["folder"] = committed_;
-    state["method"] = checkpoint::to_string(checkpoint::Method::stopped);
+    state["method"] = checkpoint::to_string(method());
     state["pause_ms"] = static_cast<double>(pause_us_) / 1000;
     state["seconds"] = seconds_;
     return state;

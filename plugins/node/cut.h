@@ -53,6 +53,7 @@ class Cut : public std::enable_shared_from_this<Cut> {
     Task<nlohmann::json> store(const std::vector<std::string>& words, const std::string& input);
     Task<void> give_up();
     void order(SaveStep step);
+    checkpoint::Method method() const;
     checkpoint::Manifest manifest() const;
 };
 

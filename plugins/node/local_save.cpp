@@ -61,6 +61,7 @@ json to_json(const SaveReport& report) {
             {"expected", report.expected},
             {"content", report.content},
             {"bytes", report.bytes},
+            {"method", checkpoint::to_string(report.method)},
             {"vms", vms},
             {"sessions", sessions}};
 }
@@ -74,6 +75,7 @@ SaveReport save_report(const json& json) {
     report.expected = json.at("expected");
     report.content = json.at("content");
     report.bytes = json.at("bytes");
+    report.method = checkpoint::method(json.at("method").get<std::string>());
     for (const auto& vm : json.at("vms"))
         report.vms.push_back(checkpoint::saved_vm_from_json(vm.dump()));
     for (const auto& session : json.at("sessions"))
@@ -227,6 +229,7 @@ Task<void> LocalSave::steps() {
     // Asked before anything stands, so that nothing stands for one that does not answer.
     co_await ask_tasks(order_.id - 1, patience_with_tasks);
     co_await each(&VmSave::prepare);
+    for (const auto& vm : vms_) report_.method = std::max(report_.method, vm->method());
     reach(SaveReached::prepared);
     co_await ordered(SaveStep::stop, Clock::now() + patience);
     co_await each(&VmSave::stop);

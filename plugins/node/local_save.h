@@ -5,7 +5,8 @@
 //
 //   prepare   files are open and have their room, QEMUs are ready; the VMs run
 //   stop      all VMs of the node stand, and how far their output was written is known
-//   go_on     all VMs of the job stood: that was the cut; they are written, and run again
+//   go_on     all VMs of the job stood: that was the cut; they run again, after they were written
+//             where QEMU has no background snapshots
 //             then, without a word: all is on disk
 //
 // Whatever fails, or if the head is silent while VMs stand: the VMs run on, the save is given up,
@@ -43,7 +44,8 @@ struct SaveReport {
     bool over = false;  // saved, or given up and everything of it is gone
     std::string error;
     std::uint64_t expected = 0, content = 0, bytes = 0;  // of the parts; for the progress bar
-    std::vector<checkpoint::SavedVm> vms;                // when saved
+    checkpoint::Method method = checkpoint::Method::background;  // that of its slowest VM
+    std::vector<checkpoint::SavedVm> vms;                        // when saved
     std::vector<checkpoint::SavedSession> sessions;
 };
 nlohmann::json to_json(const SaveReport& report);

@@ -25,7 +25,8 @@ constexpr int pipe_size = 1 << 20;
 // ------------------------------------------------------------------------------------------------------
 
 Task<void> PartWriter::begin(const std::filesystem::path& file, std::uint64_t reserve,
-                             os::Fd& input) {
+                             os::Fd& input, const std::function<void()>& failed) {
+    failed_ = failed;
     os::RunOptions options;
     options.as = run_->user();
     const auto& config = daemon_.config.checkpoints;
@@ -63,6 +64,7 @@ Task<void> PartWriter::listen() {
         fault_ = fmt::format("the program that writes the checkpoint ended with status {}", status);
     if (fault_.empty() && part_.xxh3.empty()) fault_ = "no word of what was written";
     ended_ = true;
+    if (!fault_.empty()) failed_();
     run_->changed().notify_all();
 }
 
@@ -114,7 +116,7 @@ Task<void> VmSave::prepare() {
     Run& run = *whole_.run_;
     Daemon& daemon = whole_.daemon_;
     const vm::Machine machine = run.machine(vm_);
-    vm::SaveRequest request{domain_, vm_.vm.memory_mb, {}};
+    vm::SaveRequest request{domain_, vm_.vm.memory_mb, vm::SaveMethod::background, {}};
     co_await blocking(whole_.threads_, [&] {
         if (!machine.disk.overlay.empty()) {
             request.disk_copy = machine.disk.overlay.string() + ".save";
@@ -128,25 +130,38 @@ Task<void> VmSave::prepare() {
                            hardware.cpu,    hardware.host_cpu, hardware.qemu};
     });
     disk_copy_ = request.disk_copy;
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
-    os::Fd read(ends[0]), write(ends[1]);
-    ::fcntl(read.get(), F_SETPIPE_SZ, pipe_size);
+    vm::SavePipe pipe(machine.channel_socket.parent_path());
+    ::fcntl(pipe.writer.get(), F_SETPIPE_SZ, pipe_size);
+    os::Fd input(::fcntl(pipe.reader.get(), F_DUPFD_CLOEXEC, 0));
+    if (!input.valid()) throw Error("pipe: {}", errno_text());
     std::filesystem::path file = whole_.order_.folder;
     file /= vm_.vm.name + ".memory";
-    co_await memory_->begin(file, expected_, read);
+    // QEMU does not see its pipe break where it holds both ends.
+    const std::function<void()> failed = [weak = std::weak_ptr(save_)] {
+        if (const auto save = weak.lock()) save->cancel();
+    };
+    co_await memory_->begin(file, expected_, input, failed);
     co_await memory_->reserved();
-    co_await blocking(whole_.threads_, [&] { save_->prepare(write.get()); });
+    co_await blocking(whole_.threads_,
+                      [&] { save_->prepare(pipe.reader.get(), pipe.writer.get()); });
+    if (!save_->reason().empty())
+        spdlog::info("job {}: {} will stand while it is saved: {}", run.name(), vm_.vm.name,
+                     save_->reason());
+}
+
+checkpoint::Method VmSave::method() const {
+    return save_->method() == vm::SaveMethod::background ? checkpoint::Method::background
+                                                         : checkpoint::Method::stopped;
 }
 
 Task<void> VmSave::stop() {
     co_await blocking(whole_.threads_, [this] { save_->stop(); });
 }
 
-Task<void> VmSave::go_on() {
+Task<void> VmSave::written_by(void (vm::Save::*step)()) {
     std::string fault;
     try {
-        co_await blocking(whole_.threads_, [this] { save_->go_on(); });
+        co_await blocking(whole_.threads_, [this, step] { (save_.get()->*step)(); });
     } catch (const std::exception& error) {
         fault = error.what();
     }
@@ -158,7 +173,10 @@ Task<void> VmSave::go_on() {
     throw Error("{}", memory_->ended() && !memory_->fault().empty() ? memory_->fault() : fault);
 }
 
+Task<void> VmSave::go_on() { co_await written_by(&vm::Save::go_on); }
+
 Task<void> VmSave::finish() {
+    co_await written_by(&vm::Save::finish);
     saved_.memory = co_await memory_->done();
     if (disk_copy_.empty()) co_return;
     os::Fd copy;
@@ -169,7 +187,8 @@ Task<void> VmSave::finish() {
     });
     std::filesystem::path file = whole_.order_.folder;
     file /= vm_.vm.name + ".disk";
-    co_await disk_->begin(file, size, copy);
+    const std::function<void()> nothing = [] {};
+    co_await disk_->begin(file, size, copy, nothing);
     saved_.disk = co_await disk_->done();
     ::unlink(disk_copy_.c_str());
 }

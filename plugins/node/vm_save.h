@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,8 +17,10 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   public:
     PartWriter(Daemon& daemon, std::shared_ptr<Run> run) : daemon_(daemon), run_(std::move(run)) {}
 
-    // INPUT: what goes into the file, given away. Room for RESERVE bytes is taken first.
-    Task<void> begin(const std::filesystem::path& file, std::uint64_t reserve, os::Fd& input);
+    // INPUT: what goes into the file, given away. Room for RESERVE bytes is taken first. FAILED is
+    // called when it has ended with a complaint.
+    Task<void> begin(const std::filesystem::path& file, std::uint64_t reserve, os::Fd& input,
+                     const std::function<void()>& failed);
     // Until its room is reserved. Throws what the program complained about.
     Task<void> reserved();
     // Until it has ended. Throws what it complained about.
@@ -36,6 +39,7 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
     std::uint64_t content_ = 0, bytes_ = 0;
     checkpoint::Part part_;
     std::string fault_;
+    std::function<void()> failed_;
 
     Task<void> listen();
     void hear(const std::string& line);
@@ -56,6 +60,7 @@ class VmSave {
     void cancel();  // what is running ends soon, with an error
 
     const checkpoint::SavedVm& saved() const { return saved_; }
+    checkpoint::Method method() const;  // once it is prepared
     std::uint64_t expected() const { return expected_; }
     std::uint64_t content() const { return memory_->content() + disk_->content(); }
     std::uint64_t bytes() const { return memory_->bytes() + disk_->bytes(); }
@@ -64,12 +69,13 @@ class VmSave {
     LocalSave& whole_;
     LocalVm& vm_;
     std::string domain_;
-    std::unique_ptr<vm::Save> save_;
+    std::shared_ptr<vm::Save> save_;
     std::shared_ptr<PartWriter> memory_, disk_;
     std::filesystem::path disk_copy_;
     checkpoint::SavedVm saved_;
     std::uint64_t expected_ = 0;
 
+    Task<void> written_by(void (vm::Save::*step)());
     Task<void> let_run();
 };
 

@@ -188,7 +188,7 @@ std::unique_ptr<Save> Hypervisor::save(const SaveRequest& request) {
 }
 
 void Hypervisor::end_save(const std::string& domain) {
-    DomainSave(state_->connection, {domain, 0, {}}, 0).forget_leftovers();
+    DomainSave(state_->connection, {.domain = domain}, qemu_pid(domain)).forget_leftovers();
 }
 
 void Hypervisor::load_memory(const std::string& name, int stream) {

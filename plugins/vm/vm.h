@@ -75,9 +75,11 @@ struct Ended {
 };
 
 class Save;  // save.h
+enum class SaveMethod;
 struct SaveRequest {
     std::string domain;
     std::uint64_t memory_mb = 0;
+    SaveMethod best{};  // another one is taken where QEMU or the host cannot
     // An empty qcow2 file on the same base as the VM's overlay, which QEMU may write to; gets what
     // the overlay holds at the cut. Empty: the VM has no disk.
     std::filesystem::path disk_copy;

@@ -21,6 +21,10 @@ if [[ ${1-} != --inside ]]; then
             cat "$mountpoint$own/cpuset.mems" >"$directory/cpuset.mems"
         fi
     done
+    # QEMU runs as the job's user and saves in the background: the whole machine's setting, put back at the end.
+    userfaultfd=/proc/sys/vm/unprivileged_userfaultfd
+    userfaultfd_was=$(cat $userfaultfd)
+    echo 1 >$userfaultfd
     scratch=$(mktemp -d)
     # shellcheck disable=SC2317  # called by the trap
     clean() {
@@ -29,6 +33,7 @@ if [[ ${1-} != --inside ]]; then
             find "$directory" -depth -type d -exec rmdir {} +
         done
         rm -rf "$scratch"
+        echo "$userfaultfd_was" >$userfaultfd
     }
     trap clean EXIT
     if [[ ${#cgroups[@]} -eq 0 ]]; then

@@ -212,6 +212,17 @@ TEST(Doctor, WarnsWhereTheFirewallSeesBridgedTrafficAndDropsWhatItForwards) {
     EXPECT_THAT(bridged_traffic(folder.path(), {}).seen, Not(HasSubstr("is drop")));
 }
 
+TEST(Doctor, WarnsWhereVmsWouldStandWhileTheyAreSaved) {
+    const Folder folder;
+    EXPECT_EQ(background_saves(folder.path() / "none").verdict, Verdict::warning);
+    folder.write("unprivileged_userfaultfd", "0\n");
+    const auto finding = background_saves(folder.path() / "unprivileged_userfaultfd");
+    EXPECT_EQ(finding.verdict, Verdict::warning);
+    EXPECT_THAT(finding.mend, HasSubstr("vm.unprivileged_userfaultfd=1"));
+    folder.write("unprivileged_userfaultfd", "1\n");
+    EXPECT_EQ(background_saves(folder.path() / "unprivileged_userfaultfd").verdict, Verdict::ok);
+}
+
 TEST(Doctor, ItsTextHasALineForEachCheckAndOneForWhatToDo) {
     EXPECT_EQ(to_text({{"munge", good("a credential went round")},
                        {"mtu", bad("eth0 has 1400", "raise it")},

@@ -29,14 +29,12 @@ double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-struct Pipe {
-    os::Fd read, write;
-    Pipe() {
-        int sides[2];
-        if (::pipe2(sides, O_CLOEXEC) != 0) throw Error("pipe: {}", errno_text());
-        read.reset(sides[0]);
-        write.reset(sides[1]);
-    }
+std::filesystem::path scratch(const std::string& name) {
+    return std::filesystem::path(std::getenv("HOLON_TRIAL_DIR")) / name;
+}
+
+struct Pipe : SavePipe {
+    Pipe() : SavePipe(scratch("")) {}
 };
 
 // A pipe whose other end goes into a file.
@@ -46,17 +44,18 @@ class Sink {
         thread_ = std::jthread([this] {
             std::ofstream out(file_, std::ios::binary);
             std::vector<char> bytes(1u << 20);
-            for (ssize_t n; (n = ::read(pipe_.read.get(), bytes.data(), bytes.size())) > 0;)
+            for (ssize_t n; (n = ::read(pipe_.reader.get(), bytes.data(), bytes.size())) > 0;)
                 out.write(bytes.data(), n);
         });
     }
     ~Sink() { file(); }
     Sink(const Sink&) = delete;
     Sink& operator=(const Sink&) = delete;
-    int end() const { return pipe_.write.get(); }
+    int reader() const { return pipe_.reader.get(); }
+    int writer() const { return pipe_.writer.get(); }
     // All that was written to the pipe, once nobody else holds its end.
     const std::filesystem::path& file() {
-        pipe_.write.reset();
+        pipe_.writer.reset();
         if (thread_.joinable()) thread_.join();
         return file_;
     }
@@ -69,9 +68,7 @@ class Sink {
 
 class SaveTrial : public trial::HypervisorFixture {
   protected:
-    static std::filesystem::path scratch(const std::string& name) {
-        return std::filesystem::path(std::getenv("HOLON_TRIAL_DIR")) / name;
-    }
+    SaveMethod method = SaveMethod::stopped;
 
     // The same machine for the next run of the job, with other devices on the host.
     static Machine restored(Machine machine, const Hardware& hardware) {
@@ -86,24 +83,26 @@ class SaveTrial : public trial::HypervisorFixture {
     pid_t restore(const Machine& machine, const std::filesystem::path& memory) {
         const pid_t pid = hypervisor->create_paused(machine);
         Pipe pipe;
-        const std::jthread source([out = pipe.write.release(), memory] {
+        const std::jthread source([out = pipe.writer.release(), memory] {
             const os::Fd end(out);
             const std::string bytes = os::read_file(memory);
             os::write_all(out, bytes.data(), bytes.size());
         });
-        hypervisor->load_memory(domain_name(machine.job, machine.vm.index), pipe.read.get());
+        hypervisor->load_memory(domain_name(machine.job, machine.vm.index), pipe.reader.get());
         return pid;
     }
 
     // Saves the VM, and returns what it was made as.
     Hardware save(const Machine& machine, Sink& sink, const std::filesystem::path& disk = {}) {
         const std::string domain = domain_name(machine.job, machine.vm.index);
-        auto save = hypervisor->save({domain, machine.vm.memory_mb, disk});
-        save->prepare(sink.end());
+        auto save = hypervisor->save({domain, machine.vm.memory_mb, method, disk});
+        save->prepare(sink.reader(), sink.writer());
+        EXPECT_EQ(save->method(), method) << save->reason();
         const auto start = Clock::now();
         save->stop();
         save->go_on();
         fmt::print("it stood for {:.1f} ms\n", ms_since(start));
+        save->finish();
         return hypervisor->hardware(domain, machine);
     }
 
@@ -122,6 +121,11 @@ class SaveTrial : public trial::HypervisorFixture {
         return console;
     }
 
+    static void go_on_and_finish(Save& save) {
+        save.go_on();
+        save.finish();
+    }
+
     // The process that writes memory over and over does so in this guest.
     static bool goes_beyond(Console& console, std::uint64_t rounds) {
         for (const auto deadline = Clock::now() + trial::patience; Clock::now() < deadline;)
@@ -130,7 +134,21 @@ class SaveTrial : public trial::HypervisorFixture {
     }
 };
 
-TEST_F(SaveTrial, ASavedVmGoesOnAndGoesOnAgainElsewhere) {
+class EachMethod : public SaveTrial, public ::testing::WithParamInterface<SaveMethod> {
+  protected:
+    void SetUp() override {
+        SaveTrial::SetUp();
+        method = GetParam();
+    }
+};
+INSTANTIATE_TEST_SUITE_P(SaveTrial, EachMethod,
+                         ::testing::Values(SaveMethod::background, SaveMethod::stopped),
+                         [](const auto& given) {
+                             return given.param == SaveMethod::background ? "Background"
+                                                                          : "Stopped";
+                         });
+
+TEST_P(EachMethod, ASavedVmGoesOnAndGoesOnAgainElsewhere) {
     const Machine original = machine(0);
     Console console = up(original);
     console.ask("fill 64", "filled");
@@ -156,7 +174,7 @@ TEST_F(SaveTrial, ASavedVmGoesOnAndGoesOnAgainElsewhere) {
     EXPECT_TRUE(goes_beyond(other, 0));
 }
 
-TEST_F(SaveTrial, DiskAndMemoryAreOfTheSameInstant) {
+TEST_P(EachMethod, DiskAndMemoryAreOfTheSameInstant) {
     Machine original = trial::machine_with_disk(0);
     original.disk.overlay = trial::overlay(original, "disk.qcow2");
     const auto copy = trial::overlay(original, "copy.qcow2");
@@ -177,14 +195,15 @@ TEST_F(SaveTrial, DiskAndMemoryAreOfTheSameInstant) {
     EXPECT_EQ(other.ask("read", "read"), 17u);
 }
 
-TEST_F(SaveTrial, AnAbortedSaveLetsTheVmRunOnAndTheNextOneWorks) {
+TEST_P(EachMethod, AnAbortedSaveLetsTheVmRunOnAndTheNextOneWorks) {
     const Machine original = machine(0);
     Console console = up(original);
-    for (int steps = 0; steps < 3; ++steps) {
+    for (int steps = 0; steps < 4; ++steps) {
         Sink sink(scratch("aborted"));
-        auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-        if (steps > 0) save->prepare(sink.end());
+        auto save = hypervisor->save({name(0), original.vm.memory_mb, method, {}});
+        if (steps > 0) save->prepare(sink.reader(), sink.writer());
         if (steps > 1) save->stop();
+        if (steps > 2) save->go_on();
         save.reset();
         EXPECT_EQ(console.ask("eat 1", "ate"), 1u) << "after " << steps << " steps";
     }
@@ -193,42 +212,46 @@ TEST_F(SaveTrial, AnAbortedSaveLetsTheVmRunOnAndTheNextOneWorks) {
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
 }
 
-TEST_F(SaveTrial, ACancelledSaveEndsSoonAndTheVmRunsOn) {
+TEST_P(EachMethod, ACancelledSaveEndsSoonAndTheVmRunsOn) {
     const Machine original = machine(0);
     Console console = up_with_memory_in_use(original);
     Pipe pipe;
-    auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-    save->prepare(pipe.write.get());
-    pipe.write.reset();
+    auto save = hypervisor->save({name(0), original.vm.memory_mb, method, {}});
+    save->prepare(pipe.reader.get(), pipe.writer.get());
+    pipe.writer.reset();
     save->stop();
     // Nobody reads: it would take for ever.
     std::jthread other([&] {
         char bytes[4096];
-        EXPECT_GT(::read(pipe.read.get(), bytes, sizeof bytes), 0);
+        EXPECT_GT(::read(pipe.reader.get(), bytes, sizeof bytes), 0);
         save->cancel();
     });
-    EXPECT_THROW(save->go_on(), Error);
+    EXPECT_THROW(go_on_and_finish(*save), Error);
     other.join();
-    pipe.read.reset();
+    pipe.reader.reset();
     save->abort();
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
 }
 
-TEST_F(SaveTrial, WhenTheFileCannotBeWrittenTheVmRunsOn) {
+TEST_P(EachMethod, WhenTheFileCannotBeWrittenTheVmRunsOn) {
     const Machine original = machine(0);
     Console console = up_with_memory_in_use(original);
     Pipe pipe;
-    std::jthread reader([end = pipe.read.release()] {
-        const os::Fd read(end);
+    auto save = hypervisor->save({name(0), original.vm.memory_mb, method, {}});
+    save->prepare(pipe.reader.get(), pipe.writer.get());
+    pipe.writer.reset();
+    save->stop();
+    // QEMU sees the pipe break, or does not, where it holds both ends: then whoever reads says so.
+    std::jthread reader([&, end = pipe.reader.release()] {
+        os::Fd read(end);
         std::vector<char> bytes(1u << 20);
         for (ssize_t sum = 0, n = 1; n > 0 && sum < (8 << 20); sum += n)
             n = ::read(end, bytes.data(), bytes.size());
+        read.reset();
+        if (save->method() == SaveMethod::background) save->cancel();
     });
-    auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-    save->prepare(pipe.write.get());
-    pipe.write.reset();
-    save->stop();
-    EXPECT_THROW(save->go_on(), Error);
+    EXPECT_THROW(go_on_and_finish(*save), Error);
+    reader.join();
     save->abort();
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
     Sink sink(scratch("memory"));
@@ -236,18 +259,19 @@ TEST_F(SaveTrial, WhenTheFileCannotBeWrittenTheVmRunsOn) {
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
 }
 
-TEST_F(SaveTrial, WhatADaemonThatWasKilledInMidSaveLeftIsEndedByTheNextOne) {
+TEST_P(EachMethod, WhatADaemonThatWasKilledInMidSaveLeftIsEndedByTheNextOne) {
     const Machine original = machine(0);
     Console console = up_with_memory_in_use(original);
     Pipe pipe;
-    os::Child daemon({"/proc/self/exe", "--save", name(0)}, {},
-                     os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), std::move(pipe.write));
+    const char* how = method == SaveMethod::background ? "background" : "stopped";
+    os::Child daemon({"/proc/self/exe", "--save", name(0), how}, {},
+                     os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), std::move(pipe.writer));
     // The VM stands and is being written.
     char byte = 0;
-    ASSERT_EQ(::read(pipe.read.get(), &byte, 1), 1);
+    ASSERT_EQ(::read(pipe.reader.get(), &byte, 1), 1);
     daemon.kill();
     daemon.wait();
-    pipe.read.reset();
+    pipe.reader.reset();
     hypervisor->end_save(name(0));
     hypervisor->resume(name(0));
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
@@ -256,18 +280,18 @@ TEST_F(SaveTrial, WhatADaemonThatWasKilledInMidSaveLeftIsEndedByTheNextOne) {
     EXPECT_EQ(console.ask("eat 1", "ate"), 1u);
 }
 
-TEST_F(SaveTrial, AQemuThatIsKilledInMidSaveIsToldAsAnErrorAndAsAnEnd) {
+TEST_P(EachMethod, AQemuThatIsKilledInMidSaveIsToldAsAnErrorAndAsAnEnd) {
     const Machine original = machine(0);
     const pid_t pid = hypervisor->create_paused(original);
     Console console(original.console_socket);
     hypervisor->resume(name(0));
     ASSERT_TRUE(console.wait_for("guest is up"));
     Sink sink(scratch("memory"));
-    auto save = hypervisor->save({name(0), original.vm.memory_mb, {}});
-    save->prepare(sink.end());
+    auto save = hypervisor->save({name(0), original.vm.memory_mb, method, {}});
+    save->prepare(sink.reader(), sink.writer());
     save->stop();
     kill(pid, SIGKILL);
-    EXPECT_THROW(save->go_on(), Error);
+    EXPECT_THROW(go_on_and_finish(*save), Error);
     save.reset();
     EXPECT_TRUE(ends.wait_for(name(0)));
 }
@@ -306,13 +330,17 @@ TEST_F(SaveTrial, AMachineThatThisHostDoesNotHaveIsRefusedInWords) {
 
 }  // namespace
 
-int save_to_stdout(const std::string& domain) {
+int save_to_stdout(const std::string& domain, const std::string& method) {
     Hypervisor hypervisor("qemu:///system", [](const Ended&) {});
-    auto save = hypervisor.save({domain, 256, {}});
-    save->prepare(STDOUT_FILENO);
+    const auto best = method == "background" ? SaveMethod::background : SaveMethod::stopped;
+    auto save = hypervisor.save({domain, 256, best, {}});
+    os::Fd reader(::open("/proc/self/fd/1", O_RDONLY | O_CLOEXEC));
+    save->prepare(reader.get(), STDOUT_FILENO);
+    reader.reset();
     ::close(STDOUT_FILENO);
     save->stop();
     save->go_on();
+    save->finish();
     return 0;
 }
 

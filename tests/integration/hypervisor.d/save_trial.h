@@ -5,7 +5,8 @@
 
 namespace holon::vm {
 
-// Saves DOMAIN to standard output: a daemon that a test can kill while it does so.
-int save_to_stdout(const std::string& domain);
+// Saves DOMAIN to standard output, a pipe: a daemon that a test can kill while it does so. METHOD:
+// "background" or "stopped".
+int save_to_stdout(const std::string& domain, const std::string& method);
 
 }  // namespace holon::vm

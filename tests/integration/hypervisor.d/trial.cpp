@@ -220,7 +220,8 @@ TEST(AccelerationTrial, IsDecidedWithinTenSecondsAndRemembered) {
 
 int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);  // as vm.h asks of whoever has a Hypervisor
-    if (argc == 3 && std::string(argv[1]) == "--save") return holon::vm::save_to_stdout(argv[2]);
+    if (argc == 4 && std::string(argv[1]) == "--save")
+        return holon::vm::save_to_stdout(argv[2], argv[3]);
     ::testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }
