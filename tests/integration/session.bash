@@ -68,7 +68,13 @@ job_state() { on ctl scontrol -o show job "$1" | grep -o 'JobState=[A-Z_]*' | cu
 job_exit() { on ctl scontrol -o show job "$1" | grep -o ' ExitCode=[0-9:]*' | cut -d= -f2; }
 job_is() { [[ $(job_state "$1") =~ ^($2)$ ]]; }
 # wait_for_job ID [SECONDS]: until it has ended and left its nodes.
-wait_for_job() { within "${2:-120}" job_is "$1" 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY'; }
+wait_for_job() { within "${2:-120}" has_ended "$1"; }
+# What the controller has forgotten has ended, too.
+has_ended() {
+    local shown
+    shown=$(on ctl scontrol -o show job "$1" 2>&1) || { [[ $shown == *"Invalid job id"* ]] && return; }
+    [[ $shown =~ JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY)' ' ]]
+}
 wait_until_running() { within "${2:-30}" job_is "$1" RUNNING; }
 
 # The nodes out of service, each with its reason. (A node that the backfill scheduler has plans for is "planned" for a
