@@ -192,8 +192,8 @@ bool DomainSave::read_leftovers() const {
 }
 
 void DomainSave::forget_leftovers() noexcept {
-    if (read_leftovers()) method_ = SaveMethod::background;
     try {
+        if (read_leftovers()) method_ = SaveMethod::background;
         end_migration();
     } catch (const std::exception&) {
         // What depends on it says so.
