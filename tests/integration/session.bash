@@ -87,7 +87,7 @@ drained_nodes() {
 # drained.
 nothing_is_left() {
     local host
-    for host in n1 n2 n3; do
+    for host in $(on ctl sinfo -h -N -o %N | sort -u); do
         check "nothing is left on $host after $1" within 20 on "$host" holon doctor --leaks --expect-none
     done
     equal "no node was drained by $1" "" "$(drained_nodes)"
