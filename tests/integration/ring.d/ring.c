@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// ring: one message goes round all MPI ranks for as long as they live. Each rank adds one to its count, goes one step on in a
-// chain of hashes, and fills it anew with bytes that follow from the hash, every one of which the next rank compares with what
-// it must be. A message that is lost, comes twice, is damaged or is of another time than the rank that gets it ends the program,
-// and says so. Rank 0 prints count and hash of each round, so that whoever knows the rule can check the whole output.
+// ring: one message goes round all MPI ranks for as long as they live. Each rank adds one to its
+// count, goes one step on in a chain of hashes, and fills it anew with bytes that follow from the
+// hash, every one of which the next rank compares with what it must be. A message that is lost,
+// comes twice, is damaged or is of another time than the rank that gets it ends the program, and
+// says so. Rank 0 prints count and hash of each round, so that whoever knows the rule can check the
+// whole output.
 //
 //     ring [ROUNDS]    forever, unless told otherwise
 #include <inttypes.h>
@@ -20,11 +22,12 @@ struct message {
 
 // FNV-1a, over the eight bytes of a count.
 static uint64_t next_hash(uint64_t hash, uint64_t count) {
-    for (int byte = 0; byte < 8; ++byte) hash = (hash ^ ((count >> (8 * byte)) & 0xff)) * UINT64_C(0x100000001b3);
+    for (int byte = 0; byte < 8; ++byte)
+        hash = (hash ^ ((count >> (8 * byte)) & 0xff)) * UINT64_C(0x100000001b3);
     return hash;
 }
 
-static void fill(struct message *message) {
+static void fill(struct message* message) {
     uint64_t state = message->hash;
     for (int word = 0; word < words; ++word) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -32,14 +35,16 @@ static void fill(struct message *message) {
     }
 }
 
-static void broken(int rank, const char *what, const struct message *got, const struct message *expected) {
-    printf("rank %d: %s: count %" PRIu64 " hash %016" PRIx64 ", expected count %" PRIu64 " hash %016" PRIx64 "\n", rank, what,
-           got->count, got->hash, expected->count, expected->hash);
+static void broken(int rank, const char* what, const struct message* got,
+                   const struct message* expected) {
+    printf("rank %d: %s: count %" PRIu64 " hash %016" PRIx64 ", expected count %" PRIu64
+           " hash %016" PRIx64 "\n",
+           rank, what, got->count, got->hash, expected->count, expected->hash);
     fflush(stdout);
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     static struct message got, expected;
     const uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : UINT64_MAX;
     int rank, size;
@@ -61,9 +66,11 @@ int main(int argc, char **argv) {
             if (rank == from) MPI_Send(&expected, sizeof expected, MPI_BYTE, to, 0, MPI_COMM_WORLD);
             if (rank != to) continue;
             MPI_Recv(&got, sizeof got, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-            if (got.count != expected.count || got.hash != expected.hash) broken(rank, "not the next message", &got, &expected);
+            if (got.count != expected.count || got.hash != expected.hash)
+                broken(rank, "not the next message", &got, &expected);
             for (int word = 0; word < words; ++word)
-                if (got.filling[word] != expected.filling[word]) broken(rank, "a damaged message", &got, &expected);
+                if (got.filling[word] != expected.filling[word])
+                    broken(rank, "a damaged message", &got, &expected);
         }
         if (rank == 0) {
             printf("%" PRIu64 " %016" PRIx64 "\n", expected.count, expected.hash);
