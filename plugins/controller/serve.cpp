@@ -315,6 +315,8 @@ int serve(const node::Options& options) {
     const asio::ip::tcp::endpoint everywhere(asio::ip::tcp::v4(),
                                              controller.config.controller.port);
     acceptor.open(everywhere.protocol());
+    // Connections of the daemon before this one may not all have been forgotten yet.
+    acceptor.set_option(asio::socket_base::reuse_address(true));
     acceptor.set_option(asio::socket_base::reuse_address(true));
     acceptor.bind(everywhere);
     acceptor.listen();

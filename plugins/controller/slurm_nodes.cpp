@@ -25,18 +25,6 @@ os::RunOptions options() {
     return options;
 }
 
-// The value of KEY in LINE, whose words are KEY=VALUE; empty where it has none.
-std::string word_of(std::string_view line, std::string_view key) {
-    for (std::size_t at = 0; at < line.size();) {
-        const std::size_t end = std::min(line.find(' ', at), line.size());
-        const std::string_view word = line.substr(at, end - at);
-        if (word.size() > key.size() && word.starts_with(key) && word[key.size()] == '=')
-            return trimmed(word.substr(key.size() + 1));
-        at = end + 1;
-    }
-    return "";
-}
-
 // The value of KEY in lines of "KEY   = VALUE".
 std::string value_of(std::string_view text, std::string_view key) {
     for (std::size_t at = 0; at < text.size();) {
@@ -54,8 +42,11 @@ std::string value_of(std::string_view text, std::string_view key) {
 
 site::SlurmReport parse_slurm(std::string_view config, std::string_view partitions) {
     site::SlurmReport report;
+    // Slurm 22.05 has it among the controller's parameters, newer ones among preemption's.
     report.user_signal =
-        value_of(config, "PreemptParameters").find("send_user_signal") != std::string::npos;
+        value_of(config, "PreemptParameters").find("send_user_signal") != std::string::npos ||
+        value_of(config, "SlurmctldParameters").find("preempt_send_user_signal") !=
+            std::string::npos;
     report.append_by_default = value_of(config, "JobFileAppend") == "1";
     const std::string type = value_of(config, "PreemptType");
     const bool ever = !type.empty() && type != "preempt/none" && type != "none";
@@ -64,11 +55,11 @@ site::SlurmReport parse_slurm(std::string_view config, std::string_view partitio
         const std::string_view line = partitions.substr(at, end - at);
         at = end + 1;
         site::PartitionReport one;
-        one.name = word_of(line, "PartitionName");
+        one.name = os::word_of(line, "PartitionName");
         if (one.name.empty() || report.partitions.size() >= site::most_partitions) continue;
         one.grace_s = static_cast<std::uint32_t>(
-            std::strtoul(word_of(line, "GraceTime").c_str(), nullptr, 10));
-        const std::string mode = word_of(line, "PreemptMode");
+            std::strtoul(os::word_of(line, "GraceTime").c_str(), nullptr, 10));
+        const std::string mode = os::word_of(line, "PreemptMode");
         one.preempted = ever && !mode.empty() && mode != "OFF";
         report.partitions.push_back(std::move(one));
     }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace holon::os {
@@ -13,6 +14,19 @@ std::vector<std::string> slurm_environment() {
         if (const char* value = std::getenv(name))
             environment.push_back(fmt::format("{}={}", name, value));
     return environment;
+}
+
+std::string word_of(std::string_view line, std::string_view key) {
+    for (std::size_t at = 0; at < line.size();) {
+        const std::size_t end = std::min(line.find(' ', at), line.size());
+        const std::string_view word = line.substr(at, end - at);
+        at = end + 1;
+        if (word.size() <= key.size() || !word.starts_with(key) || word[key.size()] != '=')
+            continue;
+        const std::string_view value = word.substr(key.size() + 1);
+        return value == "(null)" ? "" : std::string(value);
+    }
+    return "";
 }
 
 std::vector<std::string> controller_hosts(const std::string& shown_config) {

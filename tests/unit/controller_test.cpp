@@ -134,6 +134,10 @@ TEST(SlurmConfiguration, SaysWhichPartitionsArePreempted) {
     EXPECT_TRUE(report.append_by_default);
     EXPECT_THAT(report.partitions, ElementsAre(site::PartitionReport{"low", 120, true},
                                                site::PartitionReport{"high", 0, false}));
+    EXPECT_TRUE(
+        parse_slurm("SlurmctldParameters     = idle_on_node_suspend,preempt_send_user_signal\n",
+                    partitions)
+            .user_signal);  // of Slurm 22.05
     const auto none =
         parse_slurm("PreemptType = preempt/none\nPreemptParameters = (null)\n", partitions);
     EXPECT_FALSE(none.user_signal);
