@@ -21,6 +21,7 @@ int checkpoint(const Arguments& arguments);
 int image(const Arguments& arguments);
 int place(const Arguments& arguments);
 int doctor(const Arguments& arguments);
+int drain(const Arguments& arguments);
 
 // One subcommand's options and operands, and its help.
 class CommandLine {

@@ -58,6 +58,9 @@ enum class Type : std::uint8_t {
                 // number
     marked = 22,  // holon-run→holond: the same number, JSON [{"name","offset","file","excluded"}…]
                   // as in the manifest of a checkpoint
+    warned = 23,  // holon-run→holond: Slurm sent the task the signal `offset`, which may announce a
+                  // preemption; with flag_held it is not passed on before holond says so
+    pass_on = 24,  // holond→holon-run: what is to become of the signal `offset`: flag_drop or not
 };
 enum class Stream : std::uint8_t { in = 0, out = 1, err = 2 };
 enum class Scope : std::uint8_t {
@@ -65,6 +68,8 @@ enum class Scope : std::uint8_t {
     all = 1
 };                                            // the session's first process, or every process of it
 inline constexpr std::uint8_t flag_last = 1;  // last fragment of configure/open
+inline constexpr std::uint8_t flag_held = 1;  // of warned
+inline constexpr std::uint8_t flag_drop = 1;  // of pass_on
 
 struct Frame {
     Type type{};

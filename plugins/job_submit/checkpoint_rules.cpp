@@ -5,7 +5,15 @@
 
 #include <algorithm>
 
+#include "plugins/os/error.h"
+
 namespace holon::job_submit {
+namespace {
+
+constexpr std::uint32_t longest_warning_s =
+    65533;  // Slurm has 16 bits for it, and two values of them for itself
+
+}  // namespace
 
 std::uint32_t save_seconds(std::uint64_t memory_mb, const SavingSite& site) {
     const std::uint64_t rate =
@@ -17,6 +25,20 @@ std::uint32_t save_seconds(std::uint64_t memory_mb, const SavingSite& site) {
 bool wishes_truncate(const Life& life, const SavingSite& site) {
     return life.open_mode == OpenMode::truncate ||
            (life.open_mode == OpenMode::unset && !site.append_by_default);
+}
+
+void check_before(const Life& life) {
+    if (life.save_before_s == 0) return;
+    if (!life.batch)
+        throw Error(
+            "--vm-checkpoint-before: for sbatch only, because it is a batch script that goes on");
+    if (life.script_on_host)
+        throw Error(
+            "--vm-checkpoint-before: a script that runs on the host (--no-vm) cannot go on");
+    if (life.signal != 0)
+        throw Error(
+            "--vm-checkpoint-before and --signal: Slurm warns a job once before its time limit; "
+            "leave one of them out");
 }
 
 Saving saving_of(const Life& life, const std::vector<PartitionGrace>& partitions,
@@ -34,26 +56,26 @@ Saving saving_of(const Life& life, const std::vector<PartitionGrace>& partitions
     for (const PartitionGrace& partition : partitions) {
         if (!partition.preempted) continue;
         preempted = true;
-        if (life.memory_mb != 0 && partition.grace_s < needed)
+        if (partition.grace_s < needed)
             saving.warnings.push_back(fmt::format(
-                "partition {}: its GraceTime of {} s is shorter than the {} s it takes to save "
-                "{}M; "
-                "a job that is preempted there may lose what it did since its last checkpoint",
-                partition.name, partition.grace_s, needed, life.memory_mb));
+                "partition {}: its GraceTime of {} s is shorter than the {} s it may take to save "
+                "{}; a job that is preempted there may lose what it did since its last checkpoint",
+                partition.name, partition.grace_s, needed,
+                life.memory_mb != 0 ? fmt::format("{}M", life.memory_mb) : "the job"));
     }
-    if (!preempted || !life.batch) return saving;
     // Grace's SIGTERM does not reach the batch step: only --signal=B: does, where it is sent at
-    // all.
-    if (!site.user_signal_sent) {
-        saving.warnings.push_back(
-            "jobs are not told that they are preempted; set "
-            "PreemptParameters=send_user_signal in slurm.conf");
-    } else if (life.signal == 0) {
-        saving.signal = Saving::Signal{site.preempt_signal, needed};
-    } else if (!life.signal_batch || life.signal != site.preempt_signal) {
-        saving.warnings.push_back(
-            "--signal: as it is, preemption does not tell the job's VMs to be saved; leave it out, "
-            "or give --signal=B:USR1");
+    // all. Otherwise preemption is learned from the end of the extern step.
+    if (!life.batch || life.script_on_host) return saving;
+    if (life.signal != 0) {
+        if (life.signal_batch) {
+            saving.warn_signal = life.signal;
+            saving.warn_before_s = life.signal_before_s;
+        }
+    } else if (life.save_before_s != 0 || (preempted && site.user_signal_sent)) {
+        const std::uint32_t before = life.save_before_s != 0 ? life.save_before_s : needed;
+        saving.signal = Saving::Signal{site.preempt_signal, std::min(before, longest_warning_s)};
+        saving.warn_signal = site.preempt_signal;
+        saving.warn_before_s = saving.signal->before_s;
     }
     return saving;
 }

@@ -19,10 +19,12 @@ struct Life {
     std::optional<bool> requeue;  // --requeue, --no-requeue
     OpenMode open_mode = OpenMode::unset;
     bool batch = false;
-    std::uint32_t signal = 0;   // --signal; 0: none
-    bool signal_batch = false;  // --signal=B:…
+    bool script_on_host = false;  // --no-vm: nobody in the VMs is told what the script is
+    std::uint32_t signal = 0;     // --signal; 0: none
+    bool signal_batch = false;    // --signal=B:…
     std::uint32_t signal_before_s = 0;
-    std::uint64_t memory_mb = 0;  // of all its VMs; 0: not known
+    std::uint32_t save_before_s = 0;  // --vm-checkpoint-before; 0: not
+    std::uint64_t memory_mb = 0;      // of all its VMs; 0: not known
 };
 
 struct PartitionGrace {
@@ -35,8 +37,8 @@ struct SavingSite {
     std::uint64_t save_mb_per_s = 500;  // of one node, measured or set
     std::uint32_t nodes = 1;            // that save at the same time
     std::uint32_t stop_s = 2;           // until all VMs stand at the cut
-    std::uint32_t preempt_signal = 10;  // SIGUSR1, which the job's container takes as "save"
-    bool user_signal_sent = false;      // PreemptParameters=send_user_signal
+    std::uint32_t preempt_signal = 10;  // SIGUSR1, which holon-run takes for itself
+    bool user_signal_sent = false;      // PreemptParameters=send_user_signal, or its like
     bool append_by_default = false;     // JobFileAppend=1
 };
 
@@ -49,12 +51,16 @@ struct Saving {
         std::uint32_t before_s = 0;
         bool operator==(const Signal&) const = default;
     };
-    std::optional<Signal> signal;    // with B:
+    std::optional<Signal> signal;  // with B:, where the user has none
+    // That the script gets, the user's or ours, and how long before the time limit; 0: none.
+    std::uint32_t warn_signal = 0, warn_before_s = 0;
     bool wished_no_requeue = false;  // then a failed restart cancels the job
     bool wished_truncate = false;    // then a run that starts anew truncates
     std::vector<std::string> warnings;
 };
 
+// Throws holon::Error where a job cannot be saved before its time limit.
+void check_before(const Life& life);
 // True where the output files of a run that begins are to be emptied.
 bool wishes_truncate(const Life& life, const SavingSite& site);
 std::uint32_t save_seconds(std::uint64_t memory_mb, const SavingSite& site);

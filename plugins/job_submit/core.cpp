@@ -113,6 +113,9 @@ void ask_for_slots(Queued& queued, const Job& job, const spec::Spec& spec, std::
 
 void keep_life(Queued& queued, spec::Spec& spec, const Job& job, const Checkpoints& checkpoints) {
     Life life = job.life;
+    life.script_on_host = spec.script_on_host;
+    life.save_before_s = spec.checkpoint_before_s;
+    check_before(life);
     if (spec.restart)
         for (const spec::Shape& vm : spec.restart->vms) life.memory_mb += vm.memory_mb;
     else if (spec.vm_memory_mb != 0)
@@ -130,12 +133,11 @@ void keep_life(Queued& queued, spec::Spec& spec, const Job& job, const Checkpoin
     const Saving saving = saving_of(life, partitions, site);
     queued.requeue = saving.requeue;
     queued.open_mode = saving.open_mode;
-    for (const PartitionGrace& one : partitions)
-        if (one.preempted)
-            queued.warnings.push_back(fmt::format(
-                "partition {}: a job that is preempted there is not saved first; it goes "
-                "on from its last checkpoint",
-                one.name));
+    queued.signal = saving.signal;
+    queued.warnings = saving.warnings;
+    spec.warn_signal = saving.warn_signal;
+    spec.warn_before_s = saving.warn_before_s;
+    spec.warn_signal_is_ours = saving.signal.has_value();
     spec.wished_no_requeue = saving.wished_no_requeue;
     spec.wished_truncate = saving.wished_truncate;
 }

@@ -58,6 +58,7 @@ struct Queued {
     // job that goes on from another's checkpoint.
     std::optional<bool> requeue;
     std::optional<OpenMode> open_mode;
+    std::optional<Saving::Signal> signal;
     std::vector<std::string> warnings;
 };
 

@@ -187,6 +187,11 @@ void rewrite(job_desc_msg_t& description, const Queued& queued) {
         description.max_cpus = NO_VAL;
     }
     if (queued.requeue) description.requeue = *queued.requeue ? 1 : 0;
+    if (queued.signal) {
+        description.warn_signal = static_cast<std::uint16_t>(queued.signal->number);
+        description.warn_time = static_cast<std::uint16_t>(queued.signal->before_s);
+        description.warn_flags |= KILL_JOB_BATCH;
+    }
     if (queued.open_mode)
         description.open_mode =
             *queued.open_mode == OpenMode::append ? OPEN_MODE_APPEND : OPEN_MODE_TRUNCATE;

@@ -13,6 +13,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/epilog.h"
+#include "plugins/node/preemption.h"
 #include "plugins/node/session.h"
 #include "plugins/os/error.h"
 
@@ -205,6 +206,7 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
         }
         reply["truncate"] = step == "batch" && run->prolog().spec.wished_truncate;
     }
+    reply["warned_by"] = run->preemption().warned_by(request.value("step", std::string()));
     co_await client.send(reply);
     Session relay(daemon.io, local->channel, client, id, run->user());
     run->sessions()[&relay] = {planned.index, request.value("step", std::string()),
@@ -217,6 +219,10 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
             run.changed().notify_all();
         }
     } leave{*run, &relay};
+    relay.warned = [&daemon, run, &relay](int number, bool held) {
+        asio::co_spawn(daemon.io, run->preemption().answer(run, &relay, relay.id(), number, held),
+                       asio::detached);
+    };
     co_await relay.run();
 }
 
@@ -305,6 +311,15 @@ Task<void> checkpoint(Daemon& daemon, Connection& client, const json& request) {
     }
 }
 
+// Saves the job and has Slurm requeue it: for who wants its nodes.
+Task<void> leave(Daemon& daemon, Connection& client, const json& request) {
+    if (client.uid() != 0) throw Error("'leave' is for root");
+    auto run = run_for(daemon, client, request);
+    const std::uint32_t number = co_await run->preemption().leave(run);
+    json reply = {{"ok", true}, {"number", number}};
+    co_await client.send(reply);
+}
+
 // A request sealed for another host is a replay, or a mistake.
 Task<void> check_addressee(Daemon& daemon, Connection& client, const json& request) {
     if (client.local()) co_return;
@@ -352,6 +367,8 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
             co_await console(daemon, client, request);
         } else if (op == "checkpoint") {
             co_await checkpoint(daemon, *client, request);
+        } else if (op == "leave") {
+            co_await leave(daemon, *client, request);
         } else if (op == "peer") {
             co_await serve_peer(daemon, client, request);
         } else if (op == "checkpointed") {

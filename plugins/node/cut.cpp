@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "paths.h"
 #include "plugins/checkpoint/store.h"
@@ -27,11 +28,12 @@ const std::string nothing;  // as a program's input
 
 }  // namespace
 
-Cut::Cut(Daemon& daemon, std::shared_ptr<Run> run)
+Cut::Cut(Daemon& daemon, std::shared_ptr<Run> run, bool stay)
     : daemon_(daemon), run_(std::move(run)), begun_at_(Clock::now()) {
     // Unlike any of an earlier daemon's.
     order_.id =
         static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+    order_.stay = stay;
     for (const auto& vm : run_->plan()->vms) reports_[vm.node].id = order_.id;
 }
 
@@ -241,10 +243,15 @@ Task<void> Cut::run() {
         } catch (const std::exception& error) {
             spdlog::warn("job {}: checkpoint {}: {}", run_->name(), number_, error.what());
         }
-        order(SaveStep::none);
+        holds_ = order_.stay;
+        if (!holds_) order(SaveStep::none);
     }
     over_ = true;
     run_->changed().notify_all();
+}
+
+void Cut::let_go() {
+    if (std::exchange(holds_, false)) order(SaveStep::none);
 }
 
 json Cut::state() const {

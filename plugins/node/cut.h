@@ -16,7 +16,8 @@ namespace holon::node {
 
 class Cut : public std::enable_shared_from_this<Cut> {
   public:
-    Cut(Daemon& daemon, std::shared_ptr<Run> run);
+    // STAY: the VMs stand afterwards, until let_go().
+    Cut(Daemon& daemon, std::shared_ptr<Run> run, bool stay);
 
     // Returns when it is committed or given up.
     Task<void> run();
@@ -25,6 +26,9 @@ class Cut : public std::enable_shared_from_this<Cut> {
 
     const SaveOrder& order() const { return order_; }
     bool over() const { return over_; }
+    bool holds() const { return holds_; }  // it was committed, and the VMs stand
+    void let_go();
+    std::uint32_t number() const { return number_; }
     // For whoever waits, after each change of the run: {"event":"saving", …}, last {"event":
     // "committed", …} or {"event":"failed","reason":…}.
     nlohmann::json state() const;
@@ -43,7 +47,7 @@ class Cut : public std::enable_shared_from_this<Cut> {
     std::uint64_t pause_us_ = 0;
     Clock::time_point begun_at_;
     double seconds_ = 0;
-    bool over_ = false;
+    bool over_ = false, holds_ = false;
 
     Task<void> steps();
     void hear_own();

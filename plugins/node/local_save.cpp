@@ -22,6 +22,9 @@ constexpr auto patience_while_standing = 20s;
 // From "prepared" on the head only waits for the other nodes, which may have much to write.
 constexpr auto patience = 1h;
 
+// Nor for good, where the head that saved them to end the job is never heard of again.
+constexpr auto longest_stand = 1h;
+
 // Nor for holon-run, which answers in a millisecond unless it is stopped.
 constexpr auto patience_with_tasks = 5s;
 
@@ -40,13 +43,14 @@ Enum named(const char* const (&names)[count], const std::string& text) {
 json to_json(const SaveOrder& order) {
     return {{"id", order.id},
             {"step", step_names[static_cast<int>(order.step)]},
-            {"folder", order.folder}};
+            {"folder", order.folder},
+            {"stay", order.stay}};
 }
 
 SaveOrder save_order(const json& json) {
     return {json.at("id").get<std::uint64_t>(),
             named<SaveStep>(step_names, json.at("step").get<std::string>()),
-            json.at("folder").get<std::string>()};
+            json.at("folder").get<std::string>(), json.value("stay", false)};
 }
 
 json to_json(const SaveReport& report) {
@@ -95,10 +99,12 @@ LocalSave::LocalSave(Daemon& daemon, std::shared_ptr<Run> run, SaveOrder order)
 LocalSave::~LocalSave() { threads_.join(); }
 
 void LocalSave::follow(const SaveOrder& order) {
-    if (order.id != order_.id || order.step == SaveStep::none)
+    if (order.id != order_.id || order.step == SaveStep::none) {
+        let_go_ = true;
         give_up("the job's first node gave it up");
-    else
+    } else {
         order_.step = order.step;
+    }
     run_->changed().notify_all();
 }
 
@@ -241,6 +247,17 @@ Task<void> LocalSave::steps() {
     co_await each(&VmSave::finish);
     for (const auto& vm : vms_) report_.vms.push_back(vm->saved());
     reach(SaveReached::saved);
+    if (order_.stay) co_await stand();
+}
+
+// Until the head lets the VMs go, which it does where the job does not end after all.
+Task<void> LocalSave::stand() {
+    standing_ = true;
+    const auto deadline = Clock::now() + longest_stand;
+    while (!let_go_ && !run_->stopping() && !run_->failed() && Clock::now() < deadline)
+        co_await run_->changed().wait(deadline);
+    standing_ = false;
+    if (!run_->stopping()) co_await each(&VmSave::let_run);
 }
 
 Task<void> LocalSave::run() {

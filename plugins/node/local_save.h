@@ -32,6 +32,7 @@ struct SaveOrder {
     std::uint64_t id = 0;  // of this attempt; 0: no save
     SaveStep step = SaveStep::none;
     std::string folder;  // <n>.part
+    bool stay = false;   // the job ends with it: the VMs stand afterwards, so that no work is lost
     bool operator==(const SaveOrder&) const = default;
 };
 nlohmann::json to_json(const SaveOrder& order);
@@ -63,6 +64,7 @@ class LocalSave : public std::enable_shared_from_this<LocalSave> {
     void give_up(const std::string& reason);
     Task<void> run();
     bool active() const { return active_; }
+    bool standing() const { return standing_; }  // all is saved, and the VMs stay as they are
     const SaveReport& report() const { return report_; }
 
   private:
@@ -72,9 +74,10 @@ class LocalSave : public std::enable_shared_from_this<LocalSave> {
     SaveReport report_;
     std::vector<std::unique_ptr<VmSave>> vms_;
     asio::thread_pool threads_;  // one for each VM: saving takes long, and all stop together
-    bool active_ = true;
+    bool active_ = true, standing_ = false, let_go_ = false;
 
     Task<void> steps();
+    Task<void> stand();
     Task<void> everybody_attached();
     bool script_is_starting() const;
     void check_on() const;

@@ -8,8 +8,9 @@
 //                and "save" with what local_save.h calls a SaveReport, where there was a checkpoint
 //   head → node
 //   {"ok":true,"ready":false,"ready_count":2,"total":3,"failure":"","console":[],"seconds":0,
-//    "save":{"id":0,"step":"none","folder":""}}
-//                after every change; "save" is a SaveOrder
+//    "save":{"id":0,"step":"none","folder":"","stay":false},
+//    "preemption":{"state":"no","answered":0}}
+//                after every change; "save" is a SaveOrder, "preemption" what preemption.h knows
 //
 // Only root's credentials are taken, and only from nodes of the allocation. A lost connection is
 // made again.

@@ -12,6 +12,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/preemption.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -75,9 +76,13 @@ void Run::fail(const std::string& reason, std::vector<std::string> console) {
     spdlog::error("job {}: {}", name(), reason);
     failure_ = reason;
     failure_console_ = std::move(console);
+    end_sessions(reason);
+    changed_.notify_all();
+}
+
+void Run::end_sessions(const std::string& reason) {
     for (auto& vm : vms_)
         if (vm->channel) vm->channel->lose_sessions(reason);
-    changed_.notify_all();
 }
 
 void Run::vm_failed(LocalVm& vm, const std::string& reason) {
@@ -168,6 +173,7 @@ nlohmann::json Run::view_for_peers() const {
             {"console", failure_console_},
             {"seconds", seconds_to_ready_},
             {"save", node::to_json(cut_ ? cut_->order() : SaveOrder{})},
+            {"preemption", preemption_->view()},
             {"source_decided", source_decided_},
             {"source", source_folder_.string()},
             {"all_loaded", all_loaded_}};
@@ -197,6 +203,7 @@ void Run::head_report(const nlohmann::json& view) {
     if (auto failure = view.value("failure", std::string()); !failure.empty())
         fail(failure, view.value("console", std::vector<std::string>()));
     if (view.contains("save")) follow(save_order(view["save"]));
+    if (view.contains("preemption")) preemption_->head_says(view["preemption"]);
     changed_.notify_all();
 }
 
@@ -217,6 +224,7 @@ nlohmann::json Run::status() const {
     nlohmann::json list = nlohmann::json::array();
     double now =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const bool standing = save_ && save_->standing();
     for (const auto& vm : vms_) {
         nlohmann::json timings = nlohmann::json::object();
         for (const auto& [phase, seconds] : vm->timings) timings[phase] = seconds;
@@ -227,7 +235,7 @@ nlohmann::json Run::status() const {
                         {"node", vm->vm.node},
                         {"vcpus", vm->vm.cpus},
                         {"memory_mb", vm->vm.memory_mb},
-                        {"state", to_string(vm->state)},
+                        {"state", standing ? "saved" : to_string(vm->state)},
                         {"uptime_s", vm->started_at > 0 ? now - vm->started_at : 0.0},
                         {"address", vm->vm.address},
                         {"image", prolog_.spec.image},

@@ -33,6 +33,7 @@ namespace holon::node {
 struct Daemon;
 class Cut;
 class LocalSave;
+class Preemption;
 class Session;
 struct SaveOrder;
 
@@ -139,8 +140,8 @@ class Run : public std::enable_shared_from_this<Run> {
     void peer_lost(const std::string& node, const std::string& why);
 
     // Begins a checkpoint, or joins the one that is being made (on the head). Throws where none can
-    // be made now.
-    std::shared_ptr<Cut> checkpoint();
+    // be made now. STAY: the VMs stand afterwards (cut.h).
+    std::shared_ptr<Cut> checkpoint(bool stay = false);
     std::shared_ptr<Cut> cut() const { return cut_; }  // the newest, also when it is over; or null
     // What the head wants of this node (local_save.h).
     void follow(const SaveOrder& order);
@@ -152,6 +153,12 @@ class Run : public std::enable_shared_from_this<Run> {
     // The tasks that are attached to VMs of this node.
     std::map<Session*, SessionPlace>& sessions() { return sessions_; }
     Event& changed() { return changed_; }
+    Preemption& preemption() { return *preemption_; }
+    pid_t container_pid() const { return container_pid_; }
+    // A line for the user: of the batch script, or of the job's first task here.
+    void tell_user(const std::string& line);
+    // Ends every task on this node; each says REASON.
+    void end_sessions(const std::string& reason);
 
     nlohmann::json vm_environment(const plan::Vm& vm) const;  // HOLON_* for a task in VM
     nlohmann::json status() const;
@@ -183,6 +190,7 @@ class Run : public std::enable_shared_from_this<Run> {
     bool was_loaded_ = false;  // from an earlier daemon's folder
     std::shared_ptr<Cut> cut_;
     std::shared_ptr<LocalSave> save_;
+    std::unique_ptr<Preemption> preemption_;
     std::unique_ptr<SaveOrder> next_save_;  // ordered while another was still being given up
     // run_restore.cpp
     std::optional<Source> source_;

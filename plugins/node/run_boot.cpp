@@ -14,6 +14,7 @@
 #include "paths.h"
 #include "plugins/network/network.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/ssh_keys.h"
 #include "plugins/os/error.h"
@@ -83,6 +84,13 @@ void Run::start() {
         asio::co_spawn(daemon_.io, node::report_to_head(daemon_, shared_from_this()),
                        asio::detached);
     if (failed()) return;
+    if (is_head() && prolog_.spec.checkpoints)
+        asio::co_spawn(
+            daemon_.io,
+            [self = shared_from_this()]() -> Task<void> {
+                co_await self->preemption_->watch(self);
+            },
+            asio::detached);
     if (is_head() && prolog_.spec.checkpoint_every_s != 0)
         asio::co_spawn(
             daemon_.io,

@@ -10,6 +10,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/session.h"
 #include "plugins/os/error.h"
@@ -38,8 +39,10 @@ void Run::create_overlay(const std::filesystem::path& path) const {
     image::create_overlay(*image_, path, user_);
 }
 
-std::shared_ptr<Cut> Run::checkpoint() {
+std::shared_ptr<Cut> Run::checkpoint(bool stay) {
     if (!is_head()) throw Error("job {}: ask its first node, {}", job().id, head());
+    if (cut_ && cut_->holds())
+        throw Error("job {}: it ends, and is saved as checkpoint {}", job().id, cut_->number());
     if (cut_ && !cut_->over()) return cut_;
     if (failed()) throw Error("job {}: {}", job().id, failure_);
     if (stopping_) throw Error("job {} has ended", job().id);
@@ -48,7 +51,7 @@ std::shared_ptr<Cut> Run::checkpoint() {
                                      [](const auto& vm) { return vm->state == VmState::running; });
     if (!ready_ || !plan_ || !image_ || !running)
         throw Error("job {}: its VMs have not all booted", job().id);
-    cut_ = std::make_shared<Cut>(daemon_, shared_from_this());
+    cut_ = std::make_shared<Cut>(daemon_, shared_from_this(), stay);
     ++busy_;
     asio::co_spawn(
         daemon_.io,
@@ -79,10 +82,14 @@ Task<void> Run::save_periodically() {
             fault = error.what();
         }
         if (fault.empty() || std::exchange(told, true)) continue;
-        for (const auto& [session, place] : sessions_)
-            if (place.step == "batch")
-                session->tell(fmt::format("no checkpoint: {}; the job runs on", fault));
+        tell_user(fmt::format("no checkpoint: {}; the job runs on", fault));
     }
+}
+
+void Run::tell_user(const std::string& line) {
+    for (const auto& [session, place] : sessions_)
+        if (place.step == "batch") return session->tell(line);
+    if (!sessions_.empty()) sessions_.begin()->first->tell(line);
 }
 
 void Run::follow(const SaveOrder& order) {

@@ -10,6 +10,7 @@
 #include "paths.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
@@ -35,6 +36,7 @@ Run::Run(Daemon& daemon, Prolog prolog)
       changed_(daemon.io) {
     // Slurm's gid for the job wins over the password file's (sbatch --gid, newgrp).
     user_.gid = prolog_.gid;
+    preemption_ = std::make_unique<Preemption>(daemon_, *this);
     folder_ = daemon.config.state_dir / name();
     prolog_at_ =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

@@ -96,6 +96,11 @@ void Session::from_client(const channel::Frame& frame) {
             marked_ = frame.payload;
             mark_changed_->notify_all();
             return;
+        case Type::warned:
+            if (frame.offset > 64) throw Error("signal {} is none", frame.offset);
+            if (warned)
+                warned(static_cast<int>(frame.offset), (frame.flags & channel::flag_held) != 0);
+            return;
         default:
             throw Error("a frame of type {}, which a client may not send",
                         static_cast<unsigned>(frame.type));
@@ -108,6 +113,16 @@ void Session::tell(const std::string& line) {
     frame.type = channel::Type::notice;
     frame.session = id_;
     frame.payload = line;
+    queue(frame);
+}
+
+void Session::pass_on(int number, bool drop) {
+    if (ending_) return;
+    channel::Frame frame;
+    frame.type = channel::Type::pass_on;
+    frame.session = id_;
+    frame.offset = static_cast<std::uint64_t>(number);
+    frame.flags = drop ? channel::flag_drop : 0;
     queue(frame);
 }
 

@@ -4,6 +4,7 @@
 // `open` is the job's, set here.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,10 @@ class Session : public SessionEnd {
     void from_guest(const channel::Frame& frame) override;
     void lost(const std::string& reason) override;
 
+    // Called with a signal that Slurm sent the task, by which it may announce a preemption, and
+    // whether holon-run holds it back until pass_on().
+    std::function<void(int number, bool held)> warned;
+    void pass_on(int number, bool drop);
     // A line for the user's stderr.
     void tell(const std::string& line);
     // Asks the client how far the output was written, while the VM stands. What it says is in

@@ -116,7 +116,9 @@ Task<void> VmSave::prepare() {
     Run& run = *whole_.run_;
     Daemon& daemon = whole_.daemon_;
     const vm::Machine machine = run.machine(vm_);
-    vm::SaveRequest request{domain_, vm_.vm.memory_mb, vm::SaveMethod::background, {}};
+    // One that stands afterwards has nothing of running on meanwhile.
+    const auto best = whole_.order_.stay ? vm::SaveMethod::stopped : vm::SaveMethod::background;
+    vm::SaveRequest request{domain_, vm_.vm.memory_mb, best, {}, whole_.order_.stay};
     co_await blocking(whole_.threads_, [&] {
         if (!machine.disk.overlay.empty()) {
             request.disk_copy = machine.disk.overlay.string() + ".save";

@@ -57,6 +57,8 @@ class VmSave {
     Task<void> finish();
     // After any of them has thrown: the VM runs on, and what wrote for it has ended.
     Task<void> abort();
+    // The VM runs, if it stood.
+    Task<void> let_run();
     void cancel();  // what is running ends soon, with an error
 
     const checkpoint::SavedVm& saved() const { return saved_; }
@@ -76,7 +78,6 @@ class VmSave {
     std::uint64_t expected_ = 0;
 
     Task<void> written_by(void (vm::Save::*step)());
-    Task<void> let_run();
 };
 
 }  // namespace holon::node

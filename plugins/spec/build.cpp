@@ -69,6 +69,10 @@ void add_life(Spec& spec, const Given& given, const Limits& limits, const Reques
         spec.checkpoints = true;
         if (!text->empty()) spec.checkpoint_every_s = parse_time_s(*text);
     }
+    if (const auto* text = find(given, "vm-checkpoint-before")) {
+        spec.checkpoints = true;
+        spec.checkpoint_before_s = parse_time_s(*text);
+    }
     if (const auto* text = find(given, "vm-checkpoint-dir"))
         spec.checkpoint_dir = absolute("vm-checkpoint-dir", *text, request.work_dir);
     if (rules::is_clean_path(request.work_dir)) spec.submit_dir = request.work_dir;
@@ -268,7 +272,7 @@ Spec build_restart(const Given& given, const Limits& limits, const Request& requ
     for (const auto& [option, text] : given) {
         if (auto wrong = check_option(option, text)) throw Error(*wrong);
         if (option != "vm-restart" && option != "vm-boot-timeout" && option != "vm-checkpoint" &&
-            option != "vm-checkpoint-dir")
+            option != "vm-checkpoint-before" && option != "vm-checkpoint-dir")
             throw Error(
                 "--{}: a job that goes on from a checkpoint has its VMs as they were; "
                 "leave it out",

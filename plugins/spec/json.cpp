@@ -136,7 +136,11 @@ std::string to_json(const Spec& spec) {
                                {"every_s", spec.checkpoint_every_s},
                                {"dir", spec.checkpoint_dir},
                                {"wished_no_requeue", spec.wished_no_requeue},
-                               {"wished_truncate", spec.wished_truncate}};
+                               {"wished_truncate", spec.wished_truncate},
+                               {"warn_signal", spec.warn_signal},
+                               {"warn_signal_is_ours", spec.warn_signal_is_ours},
+                               {"warn_before_s", spec.warn_before_s},
+                               {"before_s", spec.checkpoint_before_s}};
     if (spec.restart) json["restart"] = json_of(*spec.restart);
     try {
         return json.dump();
@@ -187,6 +191,13 @@ Spec from_json(std::string_view text) {
         spec.checkpoint_dir = life.path("dir", true);
         spec.wished_no_requeue = life.boolean("wished_no_requeue");
         spec.wished_truncate = life.boolean("wished_truncate");
+        // Jobs and checkpoints of before have no such keys.
+        if (life.has("warn_signal")) {
+            spec.warn_signal = life.number32("warn_signal", rules::most_signal);
+            spec.warn_signal_is_ours = life.boolean("warn_signal_is_ours");
+            spec.warn_before_s = life.number32("warn_before_s", UINT32_MAX);
+            spec.checkpoint_before_s = life.number32("before_s", rules::longest_before_s);
+        }
         life.nothing_left();
     }
     if (members.has("restart")) spec.restart = restart_of(members.object("restart"));

@@ -32,6 +32,10 @@ const std::vector<Option>& options() {
         {"vm-checkpoint", "TIME", true, "[vm] the job can be gone on with; saved each TIME",
          "the time from one checkpoint to the next, from 1 minute to 365 days: minutes, "
          "hours:minutes:seconds or days-hours; or nothing"},
+        {"vm-checkpoint-before", "TIME", false, "[vm] saved so long before the time limit",
+         "the time from the checkpoint to the job's time limit, from 1 minute to 18 hours: "
+         "minutes, "
+         "hours:minutes:seconds or days-hours"},
         {"vm-checkpoint-dir", "DIR", false, "[vm] the folder of its checkpoints",
          "a folder that all nodes share: /path or ./path"},
         {"vm-restart", "JOBID|DIR", false, "[vm] go on from the checkpoint of a job",
@@ -92,6 +96,10 @@ bool accepted(std::string_view name, std::string_view text) {
         if (text.empty()) return true;
         auto seconds = parse_time_s(text);
         return seconds >= shortest_interval_s && seconds <= longest_interval_s;
+    }
+    if (name == "vm-checkpoint-before") {
+        auto seconds = parse_time_s(text);
+        return seconds >= shortest_interval_s && seconds <= longest_before_s;
     }
     if (name == "vm-image") return is_path(text) || is_image_name(text);
     if (name == "vm-checkpoint-dir") return is_path(text);

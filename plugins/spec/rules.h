@@ -20,6 +20,8 @@ inline constexpr std::uint32_t longest_interval_s = 365 * 24 * 3600;
 inline constexpr std::uint32_t most_job_id = (1u << 26) - 1;
 inline constexpr std::uint32_t most_number = 999'999'999;  // of a checkpoint
 inline constexpr std::size_t longest_path = 4096;
+inline constexpr std::uint32_t most_signal = 64;
+inline constexpr std::uint32_t longest_before_s = 18 * 3600;  // Slurm has 16 bits for it
 
 // A mode option and what it means. A job names exactly one.
 struct ModeOption {

@@ -63,11 +63,18 @@ struct Spec {
     // --vm-checkpoint: the job is one that goes on from its newest checkpoint when it is requeued.
     bool checkpoints = false;
     std::uint32_t checkpoint_every_s = 0;  // seconds between two; 0: only when told to
-    std::string checkpoint_dir;            // as --vm-checkpoint-dir has it; empty: the site's
+    // --vm-checkpoint-before: the same, and saved so many seconds before the time limit; 0: not.
+    std::uint32_t checkpoint_before_s = 0;
+    std::string checkpoint_dir;  // as --vm-checkpoint-dir has it; empty: the site's
     // What the user had wished of a job whose life Holon has taken over (job_submit).
     bool wished_no_requeue =
         false;  // then one that cannot go on from a checkpoint does not begin anew
     bool wished_truncate = false;  // then a run that begins anew truncates the output files
+    // The signal by which Slurm warns the batch script (--signal=B:…); 0: none. It is Holon's where
+    // the user had none: then it is no business of the script.
+    std::uint32_t warn_signal = 0;
+    bool warn_signal_is_ours = false;
+    std::uint32_t warn_before_s = 0;  // how long before the time limit it comes, at least
     std::optional<Restart> restart;
 };
 

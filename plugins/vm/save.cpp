@@ -300,7 +300,7 @@ void DomainSave::go_on() {
         until("taking the snapshot", soon, [&] { return is_written() || monitor_.running(); });
     } else {
         until("writing the memory", long_enough, [&] { return is_written(); });
-        monitor_.resume();
+        if (!request_.stay) monitor_.resume();
     }
 }
 

@@ -35,6 +35,8 @@ struct SavePipe {
 //   go_on()    the VM runs again
 //   finish()   memory and disk are written, QEMU has closed the pipe
 //
+// Of a VM that is to stay as it is saved (SaveRequest::stay) go_on() writes, and it stands after.
+//
 // A step that throws leaves nothing saved; abort(), which the destructor calls where finish() did
 // not return, lets the VM run on as if nothing had been. Whoever reads the pipe must have ended by
 // then, or cancel() was called: QEMU may wait for it.

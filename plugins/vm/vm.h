@@ -83,6 +83,7 @@ struct SaveRequest {
     // An empty qcow2 file on the same base as the VM's overlay, which QEMU may write to; gets what
     // the overlay holds at the cut. Empty: the VM has no disk.
     std::filesystem::path disk_copy;
+    bool stay = false;  // it stands when it is saved
 };
 
 class Hypervisor {

@@ -91,7 +91,8 @@ END
 
 layer_slurm() {
     local etc=$1/etc cores=yes affinity=,task/affinity swap=no
-    local extra="" plugins
+    local extra="" plugins signal=PreemptParameters=send_user_signal
+    [[ $RELEASE != bookworm ]] || signal=SlurmctldParameters=preempt_send_user_signal
     plugins=$(compgen -G "$STATE/stage/usr/lib/*/slurm-wlm" || echo "$STATE/stage/none")
     mkdir -p "$etc/slurm/plugstack.conf.d"
     if [[ $CPUS -gt $(nproc) ]]; then
@@ -112,6 +113,8 @@ ClusterName=holon
 SlurmctldHost=ctl
 SlurmUser=slurm
 AuthType=auth/munge
+# A job that is requeued starts again when its last credential has expired: after 120 seconds, were it not for this.
+AuthInfo=cred_expire=45
 MailProg=/bin/true
 StateSaveLocation=/var/spool/slurmctld
 SlurmdSpoolDir=/var/spool/slurmd
@@ -134,7 +137,10 @@ MpiDefault=none
 SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
-PreemptMode=OFF
+# Partitions that preempt others are made by who needs them; "main" has no part in it.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+$signal
 $extra
 
 AccountingStorageType=accounting_storage/slurmdbd
@@ -154,7 +160,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=3,bf_interval=3,batch_sched_delay=0
 
 NodeName=n[1-$NODES] CPUs=$CPUS RealMemory=$MEM State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PreemptMode=OFF
 END
     cat >"$etc/slurm/cgroup.conf" <<END
 CgroupPlugin=cgroup/v$(cgroups_version)

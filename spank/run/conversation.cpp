@@ -96,6 +96,7 @@ void Conversation::connected() {
     acknowledge(Stream::err, true);
     if (window_) window_size((*window_)[0], (*window_)[1]);
     for (const auto& [number, scope] : std::exchange(held_signals_, {})) signal(number, scope);
+    for (const auto& warning : warnings_) tell(warning);
 }
 
 void Conversation::disconnected() {
@@ -171,6 +172,9 @@ void Conversation::handle(const Frame& frame) {
             break;
         case Type::mark:
             mark_ = frame.offset;
+            break;
+        case Type::pass_on:
+            answered(static_cast<int>(frame.offset), (frame.flags & channel::flag_drop) != 0);
             break;
         case Type::notice:
             if (notices_.size() < most_notices) notices_.push_back(line_of(frame.payload));
@@ -278,6 +282,31 @@ void Conversation::signal(int number, channel::Scope scope) {
     put(frame.payload, static_cast<std::uint32_t>(number), 4);
     frame.payload += static_cast<char>(scope);
     send(frame);
+}
+
+void Conversation::warned(int number, channel::Scope scope, bool held) {
+    if (!held) signal(number, scope);
+    if (warnings_.size() >= most_held_signals) return;
+    warnings_.push_back({number, scope, held});
+    if (connected_) tell(warnings_.back());
+}
+
+void Conversation::tell(const Warning& warning) {
+    Frame frame;
+    frame.type = Type::warned;
+    frame.offset = static_cast<std::uint64_t>(warning.number);
+    frame.flags = warning.held ? channel::flag_held : 0;
+    send(frame);
+}
+
+void Conversation::answered(int number, bool drop) {
+    const auto all = std::exchange(warnings_, {});
+    for (const auto& warning : all) {
+        if (warning.number != number)
+            warnings_.push_back(warning);
+        else if (warning.held && !drop)
+            signal(number, warning.scope);
+    }
 }
 
 void Conversation::window_size(unsigned short rows, unsigned short columns) {

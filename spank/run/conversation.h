@@ -55,6 +55,10 @@ class Conversation {
 
     // While there is no connection it is held back for the next one.
     void signal(int number, channel::Scope scope);
+    // The same of a signal by which Slurm may announce that the job is preempted: holond hears of
+    // it. Where it is HELD it is passed on when holond says so; without a connection, when there is
+    // one again.
+    void warned(int number, channel::Scope scope, bool held);
     void window_size(unsigned short rows, unsigned short columns);
 
     // holond wants to know how far the output was written: the number of its question. Answered
@@ -92,12 +96,19 @@ class Conversation {
         bool ended = false;
         bool empty() const { return start == bytes.size(); }
     };
+    struct Warning {
+        int number;
+        channel::Scope scope;
+        bool held;
+    };
     void handle(const channel::Frame& frame);
     void output_data(const channel::Frame& frame);
     void attached(std::uint64_t offset);
     void send(channel::Frame frame);
     void send_input_from(std::uint64_t offset);
     void acknowledge(channel::Stream stream, bool always);
+    void tell(const Warning& warning);
+    void answered(int number, bool drop);
     Output& output(channel::Stream stream);
     const Output& output(channel::Stream stream) const;
 
@@ -117,6 +128,7 @@ class Conversation {
     bool input_ended_ = false;
     std::deque<std::string> notices_;
     std::vector<std::pair<int, channel::Scope>> held_signals_;
+    std::vector<Warning> warnings_;  // that holond has not answered
     std::optional<std::array<unsigned short, 2>> window_;
     std::optional<std::uint64_t> mark_;
     std::optional<Exited> exited_;

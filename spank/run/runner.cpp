@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,18 +38,6 @@ std::uint64_t random_session() {
     while (id == 0)
         if (::getrandom(&id, sizeof id, 0) != sizeof id) throw Error("getrandom: {}", errno_text());
     return id;
-}
-
-os::Fd open_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int signal : forwarded_signals()) sigaddset(&set, signal);
-    sigaddset(&set, SIGWINCH);
-    ::sigprocmask(SIG_SETMASK, &set, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    os::Fd fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!fd.valid()) throw Error("signalfd: {}", errno_text());
-    return fd;
 }
 
 std::string host_name() {
@@ -316,8 +303,8 @@ void Runner::session_granted(const nlohmann::json& message) {
     vm_ = text_in(message, "vm");
     if (!conversation_) {
         if (!go_on_with_session(message)) begin_session(message);
-        for (int signal : early_signals_)
-            conversation_->signal(signal, scope_of(signal, arguments_.batch()));
+        warned_by_ = signals_that_warn(message);
+        for (int signal : early_signals_) pass_on(signal);
         terminal_.make_raw();
         stdout_.stop_blocking();
         stderr_.stop_blocking();
@@ -358,26 +345,6 @@ bool Runner::go_on_with_session(const nlohmann::json& message) {
 
 // --- the user's side
 // -------------------------------------------------------------------------------------------------
-
-void Runner::read_signals() {
-    signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-        int signal = static_cast<int>(info.ssi_signo);
-        if (signal == SIGWINCH) {
-            if (conversation_ && terminal_.present()) {
-                auto size = terminal_.size();
-                conversation_->window_size(size.rows, size.columns);
-            }
-        } else if (conversation_) {
-            conversation_->signal(signal, scope_of(signal, arguments_.batch()));
-        } else if (ends_the_wait(signal)) {
-            ending_ = Ending{128 + signal, signal};
-            return;
-        } else if (signal != SIGCONT && signal != SIGTSTP && early_signals_.size() < 16) {
-            early_signals_.push_back(signal);
-        }
-    }
-}
 
 void Runner::read_input() {
     char bytes[chunk];

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -24,6 +25,12 @@ struct Ending {
     int code = 1;
     int signal = 0;  // not 0: by this signal
 };
+
+// All signals that holon-run takes, from then on to be read from the descriptor.
+os::Fd open_signals();
+// By which Slurm may announce that the job is preempted, as holond's answer to `session` has it,
+// and whether they are held back until holond knows.
+std::map<int, bool> signals_that_warn(const nlohmann::json& granted);
 
 class Runner {
   public:
@@ -49,6 +56,7 @@ class Runner {
     bool go_on_with_session(const nlohmann::json& message);
     // the user's side
     void read_signals();
+    void pass_on(int signal);
     void read_input();
     void write_output();
     void show_phase(std::string line);
@@ -81,6 +89,7 @@ class Runner {
     Output stdout_{1}, stderr_{2};
     bool out_full_ = false, err_full_ = false;
     std::vector<int> early_signals_;
+    std::map<int, bool> warned_by_;
 };
 
 }  // namespace holon::run

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "plugins/os/error.h"
+
 namespace holon::job_submit {
 namespace {
 
@@ -67,6 +69,10 @@ TEST(CheckpointRules, AGraceThatIsTooShortIsWarnedOf) {
         saving_of(batch(), {{"low", 10, true}}, site()).warnings,
         ElementsAre(HasSubstr("partition low: its GraceTime of 10 s is shorter than the 22 s")));
     EXPECT_THAT(saving_of(batch(), {{"low", 22, true}}, site()).warnings, IsEmpty());
+    Life unknown = batch();
+    unknown.memory_mb = 0;
+    EXPECT_THAT(saving_of(unknown, {{"low", 0, true}}, site()).warnings,
+                ElementsAre(HasSubstr("GraceTime of 0 s")));
     EXPECT_THAT(saving_of(batch(), {{"top", 0, false}}, site()).warnings, IsEmpty());
 }
 
@@ -82,29 +88,61 @@ TEST(CheckpointRules, NodesSaveAtTheSameTime) {
 TEST(CheckpointRules, ABatchJobThatCanBePreemptedIsSignalled) {
     const Saving saving = saving_of(batch(), {{"low", 60, true}}, site());
     EXPECT_EQ(saving.signal, (Saving::Signal{10, 22}));
+    EXPECT_EQ(saving.warn_signal, 10u);
 }
 
 TEST(CheckpointRules, AJobThatIsNeverPreemptedIsNotSignalled) {
     EXPECT_EQ(saving_of(batch(), {{"top", 60, false}}, site()).signal, std::nullopt);
 }
 
-TEST(CheckpointRules, AnotherSignalOfTheUserStaysAndIsWarnedOf) {
+TEST(CheckpointRules, ASignalOfTheUsersStaysAsItIs) {
     Life life = batch();
     life.signal = 12;
-    const Saving saving = saving_of(life, {{"low", 60, true}}, site());
+    Saving saving = saving_of(life, {{"low", 60, true}}, site());
     EXPECT_EQ(saving.signal, std::nullopt);
-    EXPECT_THAT(saving.warnings, ElementsAre(HasSubstr("--signal")));
-    life.signal = 10;
+    EXPECT_EQ(saving.warn_signal, 0u);  // the script does not get it
     life.signal_batch = true;
-    EXPECT_THAT(saving_of(life, {{"low", 60, true}}, site()).warnings, IsEmpty());
+    saving = saving_of(life, {{"low", 60, true}}, site());
+    EXPECT_EQ(saving.signal, std::nullopt);
+    EXPECT_EQ(saving.warn_signal, 12u);
+    EXPECT_THAT(saving.warnings, IsEmpty());
 }
 
-TEST(CheckpointRules, ASiteThatSendsNoSignalIsWarnedOf) {
+TEST(CheckpointRules, AJobThatIsSavedBeforeItsTimeLimitIsSignalledThen) {
+    Life life = batch();
+    life.save_before_s = 300;
+    check_before(life);
+    SavingSite silent = site();
+    silent.user_signal_sent = false;  // of preemption; time limits are always announced
+    EXPECT_EQ(saving_of(life, {}, silent).signal, (Saving::Signal{10, 300}));
+    EXPECT_EQ(saving_of(life, {{"low", 60, true}}, site()).signal, (Saving::Signal{10, 300}));
+}
+
+TEST(CheckpointRules, WhatCannotBeSavedBeforeItsTimeLimitIsRefused) {
+    Life life = batch();
+    life.save_before_s = 300;
+    life.signal = 12;
+    EXPECT_THROW(check_before(life), Error);
+    life.signal = 0;
+    life.script_on_host = true;
+    EXPECT_THROW(check_before(life), Error);
+    life.script_on_host = false;
+    life.batch = false;
+    EXPECT_THROW(check_before(life), Error);
+}
+
+TEST(CheckpointRules, AScriptThatRunsOnTheHostIsNotSignalled) {
+    Life life = batch();
+    life.script_on_host = true;
+    EXPECT_EQ(saving_of(life, {{"low", 60, true}}, site()).signal, std::nullopt);
+}
+
+TEST(CheckpointRules, NoSignalIsSetWhereTheSiteSendsNone) {
     SavingSite silent = site();
     silent.user_signal_sent = false;
     const Saving saving = saving_of(batch(), {{"low", 60, true}}, silent);
     EXPECT_EQ(saving.signal, std::nullopt);
-    EXPECT_THAT(saving.warnings, ElementsAre(HasSubstr("send_user_signal")));
+    EXPECT_THAT(saving.warnings, IsEmpty());  // the end of the extern step tells
 }
 
 }  // namespace

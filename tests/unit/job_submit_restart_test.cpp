@@ -31,7 +31,11 @@ class Site : public Checkpoints {
     std::optional<spec::Known> in_folder(std::string_view folder) const override {
         return folder == "/home/alice/c/42" ? of_job(42) : std::nullopt;
     }
-    Slurm slurm() const override { return {{{"low", 10, true}, {"high", 0, false}}, {}}; }
+    Slurm slurm() const override {
+        Slurm slurm{{{"low", 10, true}, {"high", 0, false}}, {}};
+        slurm.saving.user_signal_sent = true;
+        return slurm;
+    }
 };
 
 Job batch() {
@@ -148,12 +152,35 @@ TEST(Checkpoints, ThatAreNotAskedForChangeNothing) {
     EXPECT_FALSE(queued.open_mode);
 }
 
-TEST(Checkpoints, WarnWhereTheJobIsPreemptedWithoutBeingSaved) {
+TEST(Checkpoints, AreMadeOfAJobThatIsPreemptedBecauseItsScriptIsSignalled) {
     Job job = batch();
     job.partition = "high,low";
+    job.node_memory_mb = 1000;
+    const Queued queued = submit({"vm_cluster", "vm_checkpoint=30"}, job);
+    EXPECT_THAT(queued.warnings, IsEmpty());
+    EXPECT_EQ(queued.signal, (Saving::Signal{10, 4}));
+    EXPECT_EQ(spec_of(queued).warn_signal, 10u);
+    EXPECT_TRUE(spec_of(queued).warn_signal_is_ours);
+}
+
+TEST(Checkpoints, WarnWhereTheGraceIsTooShort) {
+    Job job = batch();
+    job.partition = "low";
+    job.node_memory_mb = 10'000;
     const Queued queued = submit({"vm_cluster", "vm_checkpoint=30"}, job);
     ASSERT_EQ(queued.warnings.size(), 1u);
-    EXPECT_THAT(queued.warnings[0], HasSubstr("partition low: a job that is preempted there"));
+    EXPECT_THAT(queued.warnings[0], HasSubstr("its GraceTime of 10 s is shorter than the 22 s"));
+}
+
+TEST(Checkpoints, LeaveTheUsersOwnSignalAsItIs) {
+    Job job = batch();
+    job.partition = "low";
+    job.life.signal = 15;
+    job.life.signal_batch = true;
+    const Queued queued = submit({"vm_cluster", "vm_checkpoint=30"}, job);
+    EXPECT_FALSE(queued.signal);
+    EXPECT_EQ(spec_of(queued).warn_signal, 15u);
+    EXPECT_FALSE(spec_of(queued).warn_signal_is_ours);
 }
 
 }  // namespace

@@ -322,6 +322,49 @@ TEST(RunConversation, AMarkIsAnsweredOnceWithWhatWasWritten) {
     EXPECT_FALSE(conversation.mark());
 }
 
+TEST(RunConversation, AWarningIsHeldBackUntilHolondKnowsWhatItMeans) {
+    Conversation conversation(id, "{}", false);
+    Guest guest(conversation);
+    conversation.connected();
+    guest.listen();
+    conversation.warned(10, Scope::main, true);
+    auto frames = guest.listen();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].type, Type::warned);
+    EXPECT_EQ(frames[0].offset, 10u);
+    EXPECT_EQ(frames[0].flags, holon::channel::flag_held);
+    guest.say(Type::pass_on, {}, Stream::in, 10);
+    frames = guest.listen();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].type, Type::signal);
+}
+
+TEST(RunConversation, AWarningThatNobodyAnsweredIsToldAgainOnTheNextConnection) {
+    Conversation conversation(id, "{}", false);
+    Guest guest(conversation);
+    conversation.connected();
+    conversation.warned(10, Scope::main, true);
+    guest.reconnect();
+    const auto frames = guest.listen();
+    EXPECT_EQ(std::count_if(frames.begin(), frames.end(),
+                            [](const auto& frame) { return frame.type == Type::warned; }),
+              1);
+}
+
+TEST(RunConversation, AWarningThatIsTheUsersOwnIsPassedOnAtOnce) {
+    Conversation conversation(id, "{}", false);
+    Guest guest(conversation);
+    conversation.connected();
+    guest.listen();
+    conversation.warned(15, Scope::all, false);
+    const auto frames = guest.listen();
+    ASSERT_EQ(frames.size(), 2u);
+    EXPECT_EQ(frames[0].type, Type::signal);
+    EXPECT_EQ(frames[1].type, Type::warned);
+    guest.say(Type::pass_on, {}, Stream::in, 15);
+    EXPECT_THAT(guest.listen(), testing::IsEmpty());
+}
+
 TEST(RunConversation, AMarkOfALostConnectionIsForgotten) {
     Conversation conversation(id, "{}", false);
     Guest guest(conversation);

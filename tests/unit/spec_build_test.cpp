@@ -247,6 +247,9 @@ TEST(SpecBuild, WhatIsToldOfCheckpointsIsInTheSpec) {
     s = spec::build({{"vm-cluster", ""}, {"vm-checkpoint", ""}}, site(), request);
     EXPECT_TRUE(s.checkpoints);
     EXPECT_EQ(s.checkpoint_every_s, 0u);
+    s = spec::build({{"vm-cluster", ""}, {"vm-checkpoint-before", "5"}}, site(), request);
+    EXPECT_TRUE(s.checkpoints);
+    EXPECT_EQ(s.checkpoint_before_s, 300u);
     EXPECT_FALSE(spec::build({{"vm-cluster", ""}}, site(), request).checkpoints);
 }
 

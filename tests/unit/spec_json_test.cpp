@@ -30,6 +30,10 @@ spec::Spec full() {
     s.checkpoint_dir = "/scratch/alice";
     s.wished_no_requeue = true;
     s.wished_truncate = true;
+    s.warn_signal = 10;
+    s.warn_signal_is_ours = true;
+    s.warn_before_s = 90;
+    s.checkpoint_before_s = 300;
     s.restart = spec::Restart{41, 3, "/scratch/alice/41", {{2, 512}, {2, 512}, {4, 1024}}};
     return s;
 }
@@ -62,6 +66,10 @@ TEST(SpecJson, ComesBackAsItWas) {
     EXPECT_EQ(s.checkpoint_dir, "/scratch/alice");
     EXPECT_EQ(s.checkpoint_every_s, 1800u);
     EXPECT_TRUE(s.checkpoints && s.wished_no_requeue && s.wished_truncate);
+    EXPECT_EQ(s.warn_signal, 10u);
+    EXPECT_TRUE(s.warn_signal_is_ours);
+    EXPECT_EQ(s.warn_before_s, 90u);
+    EXPECT_EQ(s.checkpoint_before_s, 300u);
 }
 
 TEST(SpecJson, SaysNothingOfCheckpointsWhereThereIsNothingToSay) {
