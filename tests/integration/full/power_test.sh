@@ -3,13 +3,16 @@
 #
 # The power fails where it hurts most: a checkpoint is written to its last byte, its manifest too, and only its name is not
 # yet what it will be. All nodes of the job go off at once. What is not whole is no checkpoint: the job goes on from the one
-# before, and its output is exact.
+# before, and its output is exact. A cluster of its own.
+export HOLON_DEVCLUSTER=power
 # shellcheck source=tests/integration/session.bash
 source "$(dirname "$0")/../session.bash"
 
-out=/shared/power.$$
+trap '"$dc" down >/dev/null 2>&1; rm -rf "$work"' EXIT
+"$dc" down >/dev/null 2>&1
+check "a cluster comes up" "$dc" up
+out=/shared/power
 alice mkdir "$out"
-trap 'alice rm -rf "$out" count.sh .holon; usual_store; rm -rf "$work"' EXIT
 
 said() { alice cat "$out/$1" 2>/dev/null; }
 count() { said count.out | grep -c '^[0-9]'; }
