@@ -16,6 +16,7 @@
 #include "guest/files.h"
 #include "guest/json.h"
 #include "guest/log.h"
+#include "guest/restore_hooks.h"
 
 namespace holon::guest {
 namespace {
@@ -81,6 +82,8 @@ GuestConfig parse_config(const std::string& text) {
                 {file.at("path"), file.value("mode", mode_t{0644}), file.at("content")});
     config.time_ns = json.value("time_ns", std::int64_t{0});
     config.entropy = decode_hex(json.value("entropy", ""));
+    config.job = json.value("job", "");
+    config.restored = json.value("restored", "");
     return config;
 }
 
@@ -111,6 +114,15 @@ void Configurator::apply(const std::string& text, std::function<void(std::string
         throw std::system_error(errno, std::generic_category(), "hostname " + config.hostname);
     if (config.network) bring_up(*config.network);
     write_config("", config);
+    if (!config.restored.empty()) {
+        RestoreHooks hooks;
+        hooks.from = config.restored;
+        hooks.job = config.job;
+        done = [this, hooks = std::move(hooks), done = std::move(done)](const std::string& error) {
+            if (!error.empty()) return done(error);
+            run_restore_hooks(loop_, reaper_, hooks, [done] { done({}); });
+        };
+    }
     if (!config.ssh || !config.network || sshd_started_) return done({});
     if (!cgroup_root_.empty() && !sshd_group_.valid()) sshd_group_ = Cgroup(cgroup_root_ + "/sshd");
     start_sshd(loop_, reaper_, sshd_group_,

@@ -29,7 +29,9 @@ struct GuestConfig {
     std::optional<SshKeys> ssh;
     std::vector<ConfiguredFile> files;
     std::int64_t time_ns = 0;
-    std::string entropy;  // decoded
+    std::string entropy;   // decoded
+    std::string job;       // "57.0"
+    std::string restored;  // the checkpoint that the VM goes on from, "41/2"; empty: it was booted
 };
 
 // Throws std::exception naming what is wrong.

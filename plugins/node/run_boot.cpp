@@ -345,8 +345,11 @@ Task<void> Run::boot_vm(LocalVm& local) {
     if (failed() || stopping_) co_return;
     if (source_ && !rebooted_daemon) end_other_sessions(local);
     local.state = VmState::running;
-    spdlog::info("job {}: {} is ready (guest kernel and agent took {} ms)", name(), local.vm.name,
-                 local.channel->guest_boot_ms());
+    if (source_)
+        spdlog::info("job {}: {} goes on", name(), local.vm.name);
+    else
+        spdlog::info("job {}: {} is ready (guest kernel and agent took {} ms)", name(),
+                     local.vm.name, local.channel->guest_boot_ms());
     reports_[local.vm.index] = {VmState::running, {}, {}};
     check_ready();
     changed_.notify_all();
@@ -400,6 +403,9 @@ nlohmann::json Run::guest_config(const plan::Vm& vm) const {
                              {"address", vm.address},
                              {"prefix", plan_->prefix_length},
                              {"mtu", daemon_.config.network.mtu}};
+    if (!source_folder_.empty())
+        config["restored"] = fmt::format("{}/{}", source_folder_.parent_path().filename().string(),
+                                         source_folder_.filename().string());
     return config;
 }
 

@@ -59,6 +59,27 @@ within() {
     done
 }
 
+# make_disk FILE APPLET… <<COMMANDS: a disk of alice's own, BusyBox on ext4, made without any privilege. COMMANDS, in what
+# will be its root, put more on it.
+make_disk() {
+    local applets=${*:2}
+    { printf 'commands() {\n:\n'; cat; printf '\n}\n'; cat <<END; } | alice bash -e
+mkdir -p disk.new/{bin,dev,proc,sys,run,tmp,etc,root,home,mnt}
+cd disk.new
+cp "\$(command -v busybox)" bin/busybox
+for applet in $applets; do ln -s busybox bin/\$applet; done
+echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
+echo 'root:x:0:' >etc/group
+commands
+cd ..
+PATH=\$PATH:/usr/sbin
+mke2fs -q -t ext4 -d disk.new disk.raw 32M
+qemu-img convert -O qcow2 disk.raw "$1"
+chmod 600 "$1"
+rm -rf disk.new disk.raw
+END
+}
+
 # submit [sbatch options…] <<script: prints the job id.
 submit() {
     alice sbatch --parsable "$@"

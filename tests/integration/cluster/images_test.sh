@@ -6,19 +6,7 @@
 source "$(dirname "$0")/../session.bash"
 
 # --- a disk of the user's own: BusyBox on ext4, made without any privilege --------------------------------------------
-alice bash -e >"$work/made" 2>&1 <<'END'
-mkdir -p disk/bin disk/dev disk/proc disk/sys disk/run disk/tmp disk/etc disk/root disk/home disk/mnt
-cp "$(command -v busybox)" disk/bin/busybox
-for applet in sh hostname cat id ls grep mount; do ln -sf busybox disk/bin/$applet; done
-echo 'root:x:0:0:root:/root:/bin/sh' >disk/etc/passwd
-echo 'root:x:0:' >disk/etc/group
-echo 'made by alice' >disk/etc/motd
-PATH=$PATH:/usr/sbin
-mke2fs -q -t ext4 -d disk disk.raw 32M
-qemu-img convert -O qcow2 disk.raw disk.qcow2
-rm -rf disk disk.raw
-chmod 600 disk.qcow2
-END
+make_disk disk.qcow2 sh hostname cat id ls grep mount >"$work/made" 2>&1 <<<"echo 'made by alice' >etc/motd"
 own=$(submit -D /tmp --vm-cluster --vm-image=./disk.qcow2 -w n2 -n1 --mem=500 -o /shared/own.out \
     --wrap 'cat /etc/motd; id -un; hostname; grep " / " /proc/mounts; echo written > /tmp/new')
 before=$(alice sha256sum disk.qcow2)

@@ -13,7 +13,7 @@ alice mkdir "$out"
 setting=/proc/sys/vm/unprivileged_userfaultfd
 setting_was=$(cat $setting)
 echo 1 >$setting
-trap 'echo "$setting_was" >$setting; alice rm -rf "$out" .holon; rm -rf "$work"' EXIT
+trap 'echo "$setting_was" >$setting; alice rm -rf "$out" .holon restart.qcow2; rm -rf "$work"' EXIT
 
 said() { alice cat "$out/$1" 2>/dev/null; }
 count() { said count.out | grep -c '^[0-9]'; }
@@ -28,15 +28,23 @@ nodes_of() { alice holon status --job "$1" --json | grep -oE '"node": *"n[0-9]"'
 # Once the controller has heard of the checkpoint.
 goes_on() { alice sbatch --parsable "$@" >"$work/id"; }
 
+# A disk of the user's own, whose image wants to be told when its VM goes on from a checkpoint.
+make_disk restart.qcow2 sh nc grep sleep cat mv >"$work/made" 2>&1 <<'END'
+mkdir -p etc/holon/restore.d
+printf '#!/bin/sh\necho "told of $HOLON_RESTORED_FROM in $HOLON_JOB" >>/tmp/told\n' >etc/holon/restore.d/10-tell
+chmod 755 etc/holon/restore.d/10-tell
+END
 alice tee count.sh >/dev/null <<'JOB'
 #!/bin/sh
 i=0
+told() { cat /tmp/told; }
 while :; do
     nc -w 5 vm1 9 </dev/null 2>&1 | grep -q refused && echo $((i += 1)) # nobody listens there, and vm1 says so
+    [ "$(told 2>/dev/null)" = "$said" ] || { said=$(told); told >&2; }
     sleep 0.05
 done
 JOB
-job=$(submit --vm-cluster -N2 -n2 --mem=400 -w n1,n2 -o "$out/count.out" count.sh)
+job=$(submit --vm-cluster -N2 -n2 --mem=400 -w n1,n2 --vm-image=./restart.qcow2 -o "$out/count.out" -e "$out/count.err" count.sh)
 first=$job
 check "a job counts" counts_beyond 10
 check "it is saved" alice holon checkpoint "$job" --wait
@@ -49,7 +57,7 @@ before=$(count)
 
 # --- After its end, both VMs on a third node
 check "alice submits a job that goes on from it" within 20 \
-    goes_on --vm-restart="$first" --vm-checkpoint --exclude=n1,n2 -o "$out/count.out" count.sh
+    goes_on --vm-restart="$first" --vm-checkpoint --exclude=n1,n2 -o "$out/count.out" -e "$out/count.err" count.sh
 again=$(<"$work/id")
 shows "bob is told that he has no such checkpoint" "--vm-restart=$first: no checkpoint of yours is known" \
     "$(bob sbatch --vm-restart="$first" --chdir=/tmp --wrap true 2>&1)"
@@ -58,6 +66,8 @@ shows "alice is told what the checkpoint has the say in" '--vm-mem: a job that g
 check "the count goes on" counts_beyond "$((before + 10))"
 check "every line is there once" exact
 equal "both VMs are on n3" "n3 n3 " "$(nodes_of "$again")"
+is_told() { said count.err | grep -qx "told of $1 in $2"; }
+check "the image's own program was told" within 20 is_told "$first/2" "$again.0"
 check "it is saved in its turn" alice holon checkpoint "$again" --wait
 check "it counts on" counts_beyond "$(($(count) + 5))"
 
@@ -85,6 +95,7 @@ shows "in one line that says what is good" \
 lacks "before anything was started" 'goes on from|booted' "$(said damaged.out)"
 check "the count goes on" counts_beyond "$((before + 10))"
 check "every line is there once" exact
+check "the image's own program was told" within 20 is_told "$again/1" "$again.1"
 shows "its VMs are where Slurm put them" '^(n[12] ){2}$' "$(nodes_of "$again")"
 alice scancel "$again"
 check "it is cancelled" wait_for_job "$again" 60
