@@ -62,8 +62,7 @@ int drain(const Arguments& arguments) {
         "Takes nodes out of service (scontrol update State=DRAIN) and empties them of VM "
         "jobs: those with\n--vm-checkpoint are saved and requeued, and go on elsewhere. "
         "One line for each job; those that cannot\nbe saved run on, and the exit status "
-        "is 1. Other jobs are left alone. For root; also as the program\nof strigger "
-        "--drained.");
+        "is 1. Other jobs are left alone. For root.");
     line.operands(operands, 1, 1);
     if (const auto end = line.parse(arguments)) return *end;
     if (::getuid() != 0) throw Error("only root may drain a node");
@@ -84,9 +83,17 @@ int drain(const Arguments& arguments) {
                 found.push_back(job);
     }
     for (const std::uint32_t id : found) {
-        const auto jobs = running_jobs(std::to_string(id));
-        if (jobs.empty() || jobs.front().nodes.empty()) continue;  // it has ended meanwhile
-        const std::string why = leave(jobs.front(), config.rpc.port);
+        std::string why;
+        try {
+            // Of an array Slurm shows all tasks.
+            const auto jobs = running_jobs(std::to_string(id));
+            const auto job = std::find_if(jobs.begin(), jobs.end(),
+                                          [id](const RunningJob& each) { return each.id == id; });
+            if (job == jobs.end() || job->nodes.empty()) continue;  // it has ended meanwhile
+            why = leave(*job, config.rpc.port);
+        } catch (const std::exception& error) {
+            why = fmt::format("job {}: {}", id, error.what());
+        }
         if (why.empty()) continue;
         fmt::print("{}\n", why);
         result = exit_failed;

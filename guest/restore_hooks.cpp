@@ -58,13 +58,19 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
     void run_next() {
         if (next_ == names_.size()) return done_();
         const std::string name = names_[next_++];
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Loop::Clock::now());
+        if (left.count() <= 0) {
+            log("restore.d/" + name + ": not run: those before it took all the time");
+            return run_next();
+        }
         const pid_t pid = start(hooks_.folder + "/" + name);
         if (pid < 0) {
             log("restore.d/" + name + ": cannot be started: " + std::strerror(errno));
             return run_next();
         }
         late_ = false;
-        patience_ = loop_.after(hooks_.limit, [self = shared_from_this(), pid] {
+        patience_ = loop_.after(left, [self = shared_from_this(), pid] {
             self->late_ = true;
             ::kill(-pid, SIGKILL);
         });
@@ -98,8 +104,8 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
     void ended(const std::string& name, int status) {
         patience_.reset();
         if (late_)
-            log("restore.d/" + name + ": killed after " + std::to_string(hooks_.limit.count()) +
-                " ms");
+            log("restore.d/" + name + ": killed: all together took " +
+                std::to_string(hooks_.limit.count()) + " ms");
         else if (WIFSIGNALED(status))
             log("restore.d/" + name + ": killed by signal " + std::to_string(WTERMSIG(status)));
         else if (WEXITSTATUS(status) != 0)
@@ -113,6 +119,7 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
     const std::function<void()> done_;
     const std::vector<std::string> names_;
     std::vector<std::string> environment_;
+    const Loop::Clock::time_point deadline_ = Loop::Clock::now() + hooks_.limit;
     std::size_t next_ = 0;
     Timer patience_;
     bool late_ = false;

@@ -7,9 +7,9 @@
 // They have no input, write to the VM's console, and find in their environment
 //   HOLON_RESTORED_FROM   the checkpoint: the job that made it, and its number ("41/2")
 //   HOLON_JOB             the job's run that the VM is of now ("57.0")
-// The job's own programs run already. One that takes longer than its time is killed with its
-// process group; that, or a status other than 0, is said on the console and keeps nothing from
-// going on.
+// The job's own programs run already. When the time of all is over the one that runs is killed with
+// its process group, and those after it do not run; that, or a status other than 0, is said on the
+// console and keeps nothing from going on.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ struct RestoreHooks {
     std::string folder = "/etc/holon/restore.d";
     std::string from;                                            // HOLON_RESTORED_FROM
     std::string job;                                             // HOLON_JOB
-    std::chrono::milliseconds limit = std::chrono::seconds(30);  // for each
+    std::chrono::milliseconds limit = std::chrono::seconds(30);  // for all of them
 };
 
 // Calls DONE when the last one has ended; at once where there is none. LOOP and REAPER must live

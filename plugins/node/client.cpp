@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "plugins/network/network.h"
@@ -219,9 +220,15 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
             run.changed().notify_all();
         }
     } leave{*run, &relay};
-    relay.warned = [&daemon, run, &relay](int number, bool held) {
+    // Whatever a client sends: one question at a time for each signal that it was asked to tell of.
+    auto open = std::make_shared<std::set<int>>();
+    relay.warned = [&daemon, run, &relay, open, asked = reply["warned_by"]](int number, bool held) {
+        const auto is_it = [number](const json& each) { return each.at("signal") == number; };
+        if (std::none_of(asked.begin(), asked.end(), is_it))
+            throw Error("signal {} was not asked for", number);
+        if (!open->insert(number).second) return relay.pass_on(number, held);
         asio::co_spawn(daemon.io, run->preemption().answer(run, &relay, relay.id(), number, held),
-                       asio::detached);
+                       [open, number](std::exception_ptr) { open->erase(number); });
     };
     co_await relay.run();
 }

@@ -19,11 +19,16 @@ namespace {
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-// How long a task elsewhere than on the head holds back a signal for want of the head's word. Less
-// than KillWait, so that a job that is cancelled still hears of it.
-constexpr auto patience_for_head = 3s;
-// Slurm looks at time limits so often, and may send its warning as much earlier.
-constexpr std::int64_t early_s = 90;
+// How long a task holds back a signal until it is known what it means. Less than KillWait, so that
+// a job that is cancelled still hears of it.
+constexpr auto longest_held = 12s;
+// Between two questions about one job, whatever its tasks are sent.
+constexpr auto between_asks = 2s;
+constexpr int most_asks = 4;  // when the controller does not answer
+constexpr auto ask_again_after = 5s;
+// Slurm looks at time limits every half minute or so, and may send its warning as much earlier; and
+// the controller's clock may be another.
+constexpr std::int64_t early_s = 300;
 // After its grace a job is killed within KillWait; where it is not, it runs on.
 constexpr std::int64_t after_grace_s = 180;
 
@@ -80,21 +85,25 @@ Task<void> Preemption::answer(std::shared_ptr<Run> run, Session* session, std::u
                               int number, bool held) {
     const std::uint64_t before = answered_;
     const std::uint64_t mine = run_.is_head() ? hint() : 0;
-    const auto waited_enough = Clock::now() + patience_for_head;
+    const auto waited_enough = Clock::now() + longest_held;
     const auto known = [&] {
         if (state_ == Preempted::saving) return false;
         if (state_ != Preempted::no || run_.stopping() || run_.failed()) return true;
-        return run_.is_head() ? answered_ >= mine
-                              : answered_ != before || Clock::now() >= waited_enough;
+        if (Clock::now() >= waited_enough) return true;
+        return run_.is_head() ? answered_ >= mine : answered_ > before;
     };
     while (!known())
-        co_await run_.changed().wait(run_.is_head() ? Clock::time_point::max() : waited_enough);
+        co_await run_.changed().wait(state_ == Preempted::saving ? Clock::time_point::max()
+                                                                 : waited_enough);
     if (const auto found = run->sessions().find(session);
         found == run->sessions().end() || session->id() != id)
         co_return;
-    const bool drop = state_ == Preempted::saved || state_ == Preempted::ended ||
-                      (number == static_cast<int>(run_.prolog().spec.warn_signal) && held &&
-                       (near_limit_ || state_ != Preempted::no));
+    // A warning that we asked for would end a script that knows nothing of it: only what is surely
+    // somebody else's signal goes to it.
+    const bool ours = held && number == static_cast<int>(run_.prolog().spec.warn_signal) &&
+                      run_.prolog().spec.warn_signal_is_ours;
+    const bool drop =
+        state_ == Preempted::saved || state_ == Preempted::ended || (ours && innocent_ < mine);
     session->pass_on(number, drop);
 }
 
@@ -131,33 +140,47 @@ Task<void> Preemption::watch(std::shared_ptr<Run> run) {
             continue;
         }
         const std::uint64_t upto = hints_;
-        std::string fault;
-        try {
-            co_await heed();
-        } catch (const std::exception& error) {
-            fault = error.what();
+        bool innocent = false;
+        for (int asks = 1; asks <= most_asks && !run->stopping() && !run->failed(); ++asks) {
+            std::string fault;
+            try {
+                innocent = co_await heed();
+            } catch (const std::exception& error) {
+                fault = error.what();
+            }
+            if (fault.empty()) break;
+            spdlog::warn("job {}: is it preempted? {}", run->name(), fault);
+            co_await pause(run, ask_again_after);
         }
-        if (!fault.empty()) spdlog::warn("job {}: is it preempted? {}", run->name(), fault);
+        if (innocent) innocent_ = upto;
         answered_ = upto;
         run->changed().notify_all();
+        co_await pause(run, between_asks);
     }
 }
 
-Task<void> Preemption::heed() {
-    near_limit_ = false;
-    if (state_ != Preempted::no) co_return;
+Task<void> Preemption::pause(std::shared_ptr<Run> run, Clock::duration length) {
+    const auto until = Clock::now() + length;
+    while (Clock::now() < until && !run->stopping() && !run->failed())
+        co_await run->changed().wait(until);
+}
+
+Task<bool> Preemption::heed() {
+    if (state_ != Preempted::no) co_return false;
     SlurmJob job;
     const std::uint32_t id = run_.job().id;
     co_await blocking(daemon_.pool, [&] { job = ask_about_job(id); });
     spdlog::info("job {}: Slurm may have announced something: it is {}, {}", run_.name(), job.state,
                  job.preempted_at != 0 ? "preempted" : "not preempted");
-    if (job.state != "RUNNING" || run_.stopping() || run_.failed()) co_return;
-    near_limit_ =
+    // It may have been drained meanwhile.
+    if (state_ != Preempted::no) co_return false;
+    if (!job.runs() || run_.stopping() || run_.failed()) co_return false;
+    const bool near_limit =
         job.ends_at != 0 && job.ends_at - now_s() <= run_.prolog().spec.warn_before_s + early_s;
     if (job.preempted_at == 0) {
-        if (near_limit_ && run_.prolog().spec.checkpoint_before_s != 0)
+        if (near_limit && run_.prolog().spec.checkpoint_before_s != 0)
             co_await save_before_limit(job);
-        co_return;
+        co_return !near_limit;
     }
     become(Preempted::saving);
     while (!run_.ready() && !run_.stopping() && !run_.failed()) co_await run_.changed().wait();
@@ -167,11 +190,12 @@ Task<void> Preemption::heed() {
     } catch (const std::exception& error) {
         fault = error.what();
     }
-    if (fault.empty()) co_return;
+    if (fault.empty()) co_return false;
     spdlog::warn("job {}: preempted, and not saved: {}", run_.name(), fault);
     run_.tell_user(
         fmt::format("preempted: no checkpoint: {}; the job runs on until Slurm ends it", fault));
     become(Preempted::failed);
+    co_return false;
 }
 
 // The job runs on to its end; what it does meanwhile is done again if it goes on from here.
@@ -197,12 +221,13 @@ Task<void> Preemption::save_before_limit(SlurmJob job) {
 }
 
 // Then all is on disk and the VMs stand.
-Task<void> Preemption::save_to_end() {
+Task<std::shared_ptr<Cut>> Preemption::save_to_end() {
     // One that has begun leaves the VMs running: what they did since would be lost.
     while (run_.cut() && !run_.cut()->over()) co_await run_.changed().wait();
     const auto cut = run_.checkpoint(true);
     while (!cut->over()) co_await run_.changed().wait();
     if (!cut->failure().empty()) throw Error("{}", cut->failure());
+    co_return cut;
 }
 
 Task<std::uint32_t> Preemption::leave(std::shared_ptr<Run> run) {
@@ -210,6 +235,8 @@ Task<std::uint32_t> Preemption::leave(std::shared_ptr<Run> run) {
     if (!run->is_head()) throw Error("job {}: ask its first node, {}", id, run->head());
     if (!run->prolog().spec.checkpoints)
         throw Error("job {}: it has no --vm-checkpoint and would begin anew; it runs on", id);
+    if (run->prolog().spec.script_on_host)
+        throw Error("job {}: its script runs on the host and would begin anew; it runs on", id);
     if (state_ != Preempted::no) throw Error("job {}: it is preempted, and ends by itself", id);
     SlurmJob job;
     co_await blocking(daemon_.pool, [&] { job = ask_about_job(id); });
@@ -219,40 +246,42 @@ Task<std::uint32_t> Preemption::leave(std::shared_ptr<Run> run) {
     if (state_ != Preempted::no) throw Error("job {}: it is preempted, and ends by itself", id);
     become(Preempted::saving);
     std::string fault;
+    std::shared_ptr<Cut> cut;  // the run may be gone by the time that Slurm has answered
     try {
-        co_await save_to_end();
-        co_await blocking(daemon_.pool, [&] { node::requeue(id); });
+        cut = co_await save_to_end();
+        co_await blocking(daemon_.pool, [&] { node::requeue(job); });
     } catch (const std::exception& error) {
         fault = error.what();
     }
     if (!fault.empty()) {
-        if (const auto cut = run->cut()) cut->let_go();
+        if (cut) cut->let_go();
         become(Preempted::no);
+        hint();  // it may have been preempted meanwhile
         throw Error("job {}: {}; it runs on", id, fault);
     }
-    const std::uint32_t number = run->cut()->number();
+    const std::uint32_t number = cut->number();
     spdlog::info("job {}: saved as checkpoint {} and requeued", run->name(), number);
     become(Preempted::ended);
     co_return number;
 }
 
 Task<void> Preemption::save(SlurmJob job) {
-    co_await save_to_end();
+    const std::shared_ptr<Cut> cut = co_await save_to_end();
     become(Preempted::saved);
-    co_await saved(job);
+    co_await saved(job, cut);
 }
 
 // All is on disk and the VMs stand.
-Task<void> Preemption::saved(SlurmJob job) {
-    const auto cut = run_.cut();
+Task<void> Preemption::saved(SlurmJob job, std::shared_ptr<Cut> cut) {
     const std::uint32_t id = run_.job().id;
     SlurmPartition partition;
     std::string fault;
     bool requeued = false;
     try {
         co_await blocking(daemon_.pool, [&] { partition = ask_about_partition(job.partition); });
-        if (job.batch && job.requeue && partition.requeues && !run_.stopping()) {
-            co_await blocking(daemon_.pool, [&] { node::requeue(id); });
+        if (job.batch && job.requeue && partition.requeues && !run_.stopping() &&
+            !run_.prolog().spec.script_on_host) {
+            co_await blocking(daemon_.pool, [&] { node::requeue(job); });
             requeued = true;
         }
     } catch (const std::exception& error) {
@@ -266,7 +295,8 @@ Task<void> Preemption::saved(SlurmJob job) {
         co_return;
     }
     run_.tell_user(
-        job.batch && job.requeue && (partition.requeues || !fault.empty())
+        job.batch && job.requeue && !run_.prolog().spec.script_on_host &&
+                (partition.requeues || !fault.empty())
             ? fmt::format("preempted, and saved as checkpoint {}; it goes on from there",
                           cut->number())
         : job.batch

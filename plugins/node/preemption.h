@@ -44,16 +44,20 @@ class Preemption {
     Daemon& daemon_;
     Run& run_;
     Preempted state_ = Preempted::no;
-    bool near_limit_ = false;  // the last hint came from the time limit
-    std::uint64_t hints_ = 0, answered_ = 0;
+    // Hints are numbered; up to ANSWERED_ they were looked into, up to INNOCENT_ Slurm had
+    // announced nothing.
+    std::uint64_t hints_ = 0, answered_ = 0, innocent_ = 0;
 
     std::uint64_t hint();
     Task<void> watch_extern_step(std::shared_ptr<Run> run);
-    Task<void> heed();
-    Task<void> save_to_end();
+    // Asks Slurm what it has announced, and sees to it. True: nothing. Throws where Slurm does not
+    // say.
+    Task<bool> heed();
+    Task<void> pause(std::shared_ptr<Run> run, Clock::duration length);
+    Task<std::shared_ptr<Cut>> save_to_end();
     Task<void> save(SlurmJob job);
     Task<void> save_before_limit(SlurmJob job);
-    Task<void> saved(SlurmJob job);
+    Task<void> saved(SlurmJob job, std::shared_ptr<Cut> cut);
     void become(Preempted state);
 };
 

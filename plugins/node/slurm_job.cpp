@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
+#include "plugins/os/error.h"
 #include "plugins/os/process.h"
 #include "plugins/os/slurm.h"
 
@@ -19,23 +22,32 @@ os::RunOptions options() {
     return options;
 }
 
-// 0 for "None", "Unknown" and "N/A".
-std::int64_t time_of(std::string_view line, std::string_view key) {
-    return std::strtoll(os::word_of(line, key).c_str(), nullptr, 10);
+// 0 for "N/A" and "Unknown".
+std::int64_t time_of(const std::string& word) {
+    constexpr std::int64_t most = std::int64_t{1} << 40;
+    return std::clamp<std::int64_t>(std::strtoll(word.c_str(), nullptr, 10), 0, most);
 }
 
 }  // namespace
 
-SlurmJob parse_job(std::string_view line) {
-    line = line.substr(0, line.find('\n'));
-    SlurmJob job;
-    job.state = os::word_of(line, "JobState");
-    job.partition = os::word_of(line, "Partition");
-    job.batch = os::word_of(line, "BatchFlag") == "1";
-    job.requeue = os::word_of(line, "Requeue") == "1";
-    job.preempted_at = time_of(line, "PreemptTime");
-    job.ends_at = time_of(line, "EndTime");
-    return job;
+SlurmJob parse_job(std::string_view text, std::uint32_t id) {
+    std::istringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string job_id, array, task, batch, requeue, preempted, ends;
+        SlurmJob job;
+        words >> job_id >> array >> task >> job.state >> batch >> requeue >> preempted >> ends >>
+            job.partition;
+        if (!words || job_id != std::to_string(id)) continue;
+        const bool of_array = !task.empty() && task.find_first_not_of("0123456789") == task.npos;
+        job.name = of_array ? array + "_" + task : job_id;
+        job.batch = batch == "1";
+        job.requeue = requeue == "1";
+        job.preempted_at = time_of(preempted);
+        job.ends_at = time_of(ends);
+        return job;
+    }
+    throw Error("Slurm knows no job {} any more", id);
 }
 
 SlurmPartition parse_partition(std::string_view line) {
@@ -48,16 +60,17 @@ SlurmPartition parse_partition(std::string_view line) {
 
 SlurmJob ask_about_job(std::uint32_t job) {
     return parse_job(
-        os::run_checked({"scontrol", "-o", "show", "job", std::to_string(job)}, options()));
+        os::run_checked({"squeue", "-h", "-t", "all", "-j", std::to_string(job), "-O", job_columns},
+                        options()),
+        job);
 }
 
 SlurmPartition ask_about_partition(const std::string& name) {
+    if (name.starts_with('-')) throw Error("'{}' is no partition", name);
     return parse_partition(
         os::run_checked({"scontrol", "-o", "show", "partition", name}, options()));
 }
 
-void requeue(std::uint32_t job) {
-    os::run_checked({"scontrol", "requeue", std::to_string(job)}, options());
-}
+void requeue(const SlurmJob& job) { os::run_checked({"scontrol", "requeue", job.name}, options()); }
 
 }  // namespace holon::node

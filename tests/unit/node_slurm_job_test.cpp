@@ -3,14 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include "plugins/os/error.h"
+
 namespace holon::node {
 namespace {
 
 TEST(SlurmJob, IsReadWithItsTimes) {
-    const auto job = parse_job(
-        "JobId=7 JobName=a JobState=RUNNING Reason=None Requeue=1 Restarts=0 BatchFlag=1 "
-        "EndTime=1795467999 PreemptEligibleTime=1795467473 PreemptTime=1795467476 Partition=low "
-        "AllocNode:Sid=ctl:0\n");
+    const auto job =
+        parse_job("7    7    N/A    RUNNING    1    1    1795467476    1795467999    low   \n", 7);
+    EXPECT_EQ(job.name, "7");
     EXPECT_EQ(job.state, "RUNNING");
     EXPECT_EQ(job.partition, "low");
     EXPECT_TRUE(job.batch);
@@ -20,10 +21,33 @@ TEST(SlurmJob, IsReadWithItsTimes) {
 }
 
 TEST(SlurmJob, WithoutTimesHasNone) {
-    const auto job = parse_job("JobId=7 JobState=RUNNING EndTime=Unknown PreemptTime=None");
+    const auto job = parse_job("7 7 N/A RUNNING 0 0 N/A N/A main\n", 7);
     EXPECT_EQ(job.preempted_at, 0);
     EXPECT_EQ(job.ends_at, 0);
     EXPECT_FALSE(job.batch);
+    EXPECT_FALSE(job.requeue);
+}
+
+TEST(SlurmJob, RunsWhileItIsBeingSignalled) {
+    EXPECT_TRUE(parse_job("7 7 N/A RUNNING 1 1 N/A N/A main\n", 7).runs());
+    EXPECT_TRUE(parse_job("7 7 N/A SIGNALING 1 1 N/A N/A main\n", 7).runs());
+    EXPECT_FALSE(parse_job("7 7 N/A COMPLETING 1 1 N/A N/A main\n", 7).runs());
+}
+
+// `squeue -j 40` shows all tasks, and `scontrol requeue 40` would requeue all.
+TEST(SlurmJob, OfAnArrayIsFoundAndNamedAsOneTask) {
+    const char* shown =
+        "40 40 2 RUNNING 1 1 N/A N/A main\n"
+        "41 40 1 RUNNING 1 1 1795467476 N/A main\n";
+    EXPECT_EQ(parse_job(shown, 40).name, "40_2");
+    EXPECT_EQ(parse_job(shown, 41).name, "40_1");
+    EXPECT_NE(parse_job(shown, 41).preempted_at, 0);
+}
+
+TEST(SlurmJob, ThatIsNotShownIsAnError) {
+    EXPECT_THROW(parse_job("", 7), Error);
+    EXPECT_THROW(parse_job("7 7 N/A\n", 7), Error);
+    EXPECT_THROW(parse_job("8 8 N/A RUNNING 1 1 N/A N/A main\n", 7), Error);
 }
 
 TEST(SlurmPartition, SaysWhatBecomesOfPreemptedJobs) {

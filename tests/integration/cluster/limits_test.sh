@@ -32,7 +32,7 @@ while :; do echo $((i += 1)); sleep 0.1; done
 JOB
 shows "it is refused beside a signal of the user's own" 'vm-checkpoint-before and --signal' \
     "$(alice sbatch --vm-cluster --vm-checkpoint-before=2 --signal=B:USR2 --wrap true 2>&1)"
-limited=$(submit --time=3 --vm-cluster --vm-checkpoint-before=2 --mem=300 -w n1 -o "$out/limited.out" count.sh)
+limited=$(submit --time=6 --vm-cluster --vm-checkpoint-before=5 --mem=300 -w n1 -o "$out/limited.out" count.sh)
 
 # --- A node is drained
 moved=$(submit --vm-cluster --vm-checkpoint --mem=300 --exclude=n1,n3 -o "$out/moved.out" count.sh)
