@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# ring_test.sh [ROUNDS]: a message of MPI goes round four VMs on three nodes, with a chain of hashes over every one of
+# rounds.sh [ROUNDS]: a message of MPI goes round four VMs on three nodes, with a chain of hashes over every one of
 # them. The job is saved at random moments, one of its QEMUs is killed, and it goes on, elsewhere: no message is lost, comes
 # twice or is of another time, and the output file is exact.
 # shellcheck source=tests/integration/session.bash
