@@ -221,12 +221,13 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
         }
     } leave{*run, &relay};
     // Whatever a client sends: one question at a time for each signal that it was asked to tell of.
+    // Its answer is for all that the client has told of by then.
     auto open = std::make_shared<std::set<int>>();
     relay.warned = [&daemon, run, &relay, open, asked = reply["warned_by"]](int number, bool held) {
         const auto is_it = [number](const json& each) { return each.at("signal") == number; };
         if (std::none_of(asked.begin(), asked.end(), is_it))
             throw Error("signal {} was not asked for", number);
-        if (!open->insert(number).second) return relay.pass_on(number, held);
+        if (!open->insert(number).second) return;
         asio::co_spawn(daemon.io, run->preemption().answer(run, &relay, relay.id(), number, held),
                        [open, number](std::exception_ptr) { open->erase(number); });
     };

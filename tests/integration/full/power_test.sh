@@ -18,7 +18,8 @@ said() { alice cat "$out/$1" 2>/dev/null; }
 count() { said count.out | grep -c '^[0-9]'; }
 more_than() { [[ $(count) -gt $1 ]]; }
 counts_beyond() { within 60 more_than "$1"; }
-# Once the power is off, nothing is where a page cache still has it: what the script printed is 1, 2, 3 … without a gap.
+# What the script printed is 1, 2, 3 … without a gap. (What the nodes wrote is in the page cache of the one machine they are
+# on, whose power did not fail: that files are synced is not tried here.)
 exact() {
     said count.out | grep -v '^holon: ' | sed '$d' >"$work/printed"
     seq "$(wc -l <"$work/printed")" | cmp - "$work/printed"
