@@ -35,12 +35,6 @@ std::string decode_hex(const std::string& text) {
     return bytes;
 }
 
-void set_clock(std::int64_t time_ns) {
-    const timespec now{time_ns / 1'000'000'000, time_ns % 1'000'000'000};
-    if (time_ns > 0 && ::clock_settime(CLOCK_REALTIME, &now) < 0)
-        log("configure: cannot set the clock: " + std::string(std::strerror(errno)));
-}
-
 // Programs that want random numbers (sshd first) would otherwise wait for a VM without an entropy
 // device.
 void credit_entropy(const std::string& bytes) {
@@ -57,6 +51,12 @@ void credit_entropy(const std::string& bytes) {
 }
 
 }  // namespace
+
+void set_clock(std::int64_t time_ns) {
+    const timespec now{time_ns / 1'000'000'000, time_ns % 1'000'000'000};
+    if (time_ns > 0 && ::clock_settime(CLOCK_REALTIME, &now) < 0)
+        log("cannot set the clock: " + std::string(std::strerror(errno)));
+}
 
 GuestConfig parse_config(const std::string& text) {
     const auto json = parse_json(text);

@@ -39,6 +39,9 @@ GuestConfig parse_config(const std::string& text);
 
 std::string etc_hosts(const Hosts& hosts);
 
+// Of CLOCK_REALTIME, in nanoseconds since the epoch; what is not positive is no time.
+void set_clock(std::int64_t time_ns);
+
 // Everything that is files: hostname, hosts, user, keys, files. ROOT is "" in the VM.
 void write_config(const std::string& root, GuestConfig& config);
 

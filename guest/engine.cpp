@@ -75,6 +75,9 @@ void Engine::handle(const Frame& frame) {
         case Type::poweroff:
             if (options_.poweroff) options_.poweroff();
             return;
+        case Type::clock:
+            if (options_.set_clock) options_.set_clock(static_cast<std::int64_t>(frame.offset));
+            return;
         case Type::data:
         case Type::eof:
         case Type::ack:

@@ -25,6 +25,7 @@ struct EngineOptions {
     // it failed.
     std::function<void(const std::string& text, std::function<void(std::string)> done)> configure;
     std::function<void()> poweroff;
+    std::function<void(std::int64_t time_ns)> set_clock;
 };
 
 class Engine {

@@ -74,6 +74,7 @@ std::string boot_id() {
         configurator.apply(text, std::move(done));
     };
     options.poweroff = [&] { poweroff = true; };
+    options.set_clock = set_clock;
     Engine engine(loop, reaper, std::move(options));
 
     Link link(loop, engine, open_port());

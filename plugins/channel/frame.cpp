@@ -40,7 +40,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables tables = make_tables();
 
-constexpr std::uint8_t last_type = static_cast<std::uint8_t>(Type::pass_on);
+constexpr std::uint8_t last_type = static_cast<std::uint8_t>(Type::clock);
 constexpr std::uint8_t last_stream = static_cast<std::uint8_t>(Stream::err);
 
 struct Header {

@@ -61,6 +61,8 @@ enum class Type : std::uint8_t {
     warned = 23,  // holon-run→holond: Slurm sent the task the signal `offset`, which may announce a
                   // preemption; with flag_held it is not passed on before holond says so
     pass_on = 24,  // holond→holon-run: what is to become of the signal `offset`: flag_drop or not
+    // Between holond and the guest:
+    clock = 25,  // host→guest: the VM stood; the time is `offset`, in nanoseconds since the epoch
 };
 enum class Stream : std::uint8_t { in = 0, out = 1, err = 2 };
 enum class Scope : std::uint8_t {

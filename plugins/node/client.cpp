@@ -145,7 +145,8 @@ Task<void> wait(Daemon& daemon, Connection& client, const json& request) {
         }
         auto deadline = run->boot_deadline();
         const bool in_time = co_await run->changed().wait(deadline);
-        if (!in_time && !run->ready() && !run->failed()) {
+        // (It moves while the job is suspended.)
+        if (!in_time && Clock::now() >= run->boot_deadline() && !run->ready() && !run->failed()) {
             std::vector<std::string> lines;
             for (auto& vm : run->vms())
                 if (vm->console && lines.empty()) lines = vm->console->last_lines(12);

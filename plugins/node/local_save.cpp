@@ -7,6 +7,7 @@
 
 #include "plugins/node/daemon.h"
 #include "plugins/node/session.h"
+#include "plugins/node/suspension.h"
 #include "plugins/node/vm_save.h"
 #include "plugins/os/error.h"
 #include "plugins/rpc/rpc.h"
@@ -231,6 +232,9 @@ Task<void> LocalSave::steps() {
     if (vms_.empty() || std::any_of(run_->vms().begin(), run_->vms().end(),
                                     [](const auto& vm) { return vm->state != VmState::running; }))
         throw Error("its VMs are not all running");
+    if (run_->suspension().suspended() || std::any_of(run_->vms().begin(), run_->vms().end(),
+                                                      [](const auto& vm) { return vm->stands; }))
+        throw Error("the job is suspended");
     co_await everybody_attached();
     // Asked before anything stands, so that nothing stands for one that does not answer.
     co_await ask_tasks(order_.id - 1, patience_with_tasks);

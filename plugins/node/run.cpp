@@ -13,6 +13,7 @@
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
 #include "plugins/node/preemption.h"
+#include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -54,7 +55,8 @@ Clock::time_point Run::boot_deadline() const {
     std::uint32_t limit = prolog_.spec.boot_timeout_s ? prolog_.spec.boot_timeout_s
                                                       : daemon_.config.vm.boot_timeout_s;
     double left = std::max(0.0, prolog_at_ + limit - now);
-    return Clock::now() + std::chrono::milliseconds(static_cast<long long>(left * 1000));
+    return Clock::now() + std::chrono::milliseconds(static_cast<long long>(left * 1000)) +
+           suspension_->lasted();
 }
 
 size_t Run::total_count() const {
@@ -235,7 +237,9 @@ nlohmann::json Run::status() const {
                         {"node", vm->vm.node},
                         {"vcpus", vm->vm.cpus},
                         {"memory_mb", vm->vm.memory_mb},
-                        {"state", standing ? "saved" : to_string(vm->state)},
+                        {"state", standing                                  ? "saved"
+                                  : suspension_->suspended() && vm->started ? "suspended"
+                                                                            : to_string(vm->state)},
                         {"uptime_s", vm->started_at > 0 ? now - vm->started_at : 0.0},
                         {"address", vm->vm.address},
                         {"image", prolog_.spec.image},

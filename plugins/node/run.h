@@ -35,6 +35,7 @@ class Cut;
 class LocalSave;
 class Preemption;
 class Session;
+class Suspension;
 struct SaveOrder;
 
 // What the prolog hands over.
@@ -60,6 +61,7 @@ struct LocalVm {
     bool started =
         false;  // its domain was created by this or an earlier daemon; never created twice
     bool loaded = false;    // from a checkpoint: its memory is all there
+    bool stands = false;    // because the job is suspended
     double started_at = 0;  // seconds since the epoch
     std::string reason;
     std::shared_ptr<VmChannel> channel;
@@ -154,6 +156,8 @@ class Run : public std::enable_shared_from_this<Run> {
     std::map<Session*, SessionPlace>& sessions() { return sessions_; }
     Event& changed() { return changed_; }
     Preemption& preemption() { return *preemption_; }
+    Suspension& suspension() { return *suspension_; }
+    const std::optional<vm::JobCgroup>& cgroup() const { return cgroup_; }
     pid_t container_pid() const { return container_pid_; }
     // A line for the user: of the batch script, or of the job's first task here.
     void tell_user(const std::string& line);
@@ -191,6 +195,7 @@ class Run : public std::enable_shared_from_this<Run> {
     std::shared_ptr<Cut> cut_;
     std::shared_ptr<LocalSave> save_;
     std::unique_ptr<Preemption> preemption_;
+    std::unique_ptr<Suspension> suspension_;
     std::unique_ptr<SaveOrder> next_save_;  // ordered while another was still being given up
     // run_restore.cpp
     std::optional<Source> source_;

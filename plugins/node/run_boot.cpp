@@ -17,6 +17,7 @@
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/ssh_keys.h"
+#include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -96,6 +97,16 @@ void Run::start() {
             daemon_.io,
             [self = shared_from_this()]() -> Task<void> { co_await self->save_periodically(); },
             asio::detached);
+    // Before anything else: an earlier daemon's VMs may have to stand.
+    ++busy_;
+    asio::co_spawn(
+        daemon_.io,
+        [self = shared_from_this()]() -> Task<void> {
+            co_await self->suspension_->watch(self);
+            --self->busy_;
+            self->changed_.notify_all();
+        },
+        asio::detached);
     ++busy_;
     asio::co_spawn(
         daemon_.io,
@@ -272,7 +283,6 @@ vm::Machine Run::machine(const LocalVm& local) const {
 
 Task<void> Run::boot_vm(LocalVm& local) {
     std::string domain = vm::domain_name(job(), local.vm.index);
-    auto deadline = boot_deadline();
     Stopwatch watch(local);
     local.state = VmState::booting;
     auto machine = this->machine(local);
@@ -331,16 +341,21 @@ Task<void> Run::boot_vm(LocalVm& local) {
         watch.lap("load");
         if (stopping_ || failed()) co_return;
     }
-    co_await blocking(daemon_.pool, [&] {
-        // The daemon before this one may have died while it saved the VM.
-        if (rebooted_daemon) daemon_.hypervisor->end_save(domain);
-        daemon_.hypervisor->resume(domain);
-    });
+    // The daemon before this one may have died while it saved the VM.
+    if (rebooted_daemon)
+        co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->end_save(domain); });
+    if (rebooted_daemon && suspension_->suspended())
+        co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->suspend(domain); });
+    while (suspension_->suspended() && !stopping_ && !failed()) co_await changed_.wait();
+    if (stopping_ || failed()) co_return;
+    co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->resume(domain); });
     watch.lap("resume");
     // A daemon that comes back finds a guest that may just be busy; only a first boot has a time
     // limit.
-    co_await local.channel->configure(
-        guest_config(local.vm), rebooted_daemon && ready_ ? Clock::time_point::max() : deadline);
+    co_await local.channel->configure(guest_config(local.vm), rebooted_daemon && ready_
+                                                                  ? Clock::time_point::max()
+                                                                  : boot_deadline());
+    if (rebooted_daemon) local.channel->set_clock();  // it may have stood
     watch.lap("guest");
     if (failed() || stopping_) co_return;
     if (source_ && !rebooted_daemon) end_other_sessions(local);

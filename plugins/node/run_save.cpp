@@ -13,6 +13,7 @@
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/session.h"
+#include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 
 namespace holon::node {
@@ -46,6 +47,9 @@ std::shared_ptr<Cut> Run::checkpoint(bool stay) {
     if (cut_ && !cut_->over()) return cut_;
     if (failed()) throw Error("job {}: {}", job().id, failure_);
     if (stopping_) throw Error("job {} has ended", job().id);
+    if (suspension_->suspended())
+        throw Error("job {}: it is suspended; after scontrol resume {} it can be saved", job().id,
+                    job().id);
     // ready_ may be an earlier daemon's word.
     const bool running = std::all_of(vms_.begin(), vms_.end(),
                                      [](const auto& vm) { return vm->state == VmState::running; });
@@ -72,6 +76,7 @@ Task<void> Run::save_periodically() {
     while (!stopping_ && !failed()) {
         const auto due = Clock::now() + every;
         while (Clock::now() < due && !stopping_ && !failed()) co_await changed_.wait(due);
+        while (suspension_->suspended() && !stopping_) co_await changed_.wait();
         if (stopping_ || failed()) break;
         std::string fault;
         try {
@@ -81,7 +86,8 @@ Task<void> Run::save_periodically() {
         } catch (const std::exception& error) {
             fault = error.what();
         }
-        if (fault.empty() || std::exchange(told, true)) continue;
+        // Nothing is lost where it was suspended meanwhile.
+        if (fault.empty() || suspension_->suspended() || std::exchange(told, true)) continue;
         tell_user(fmt::format("no checkpoint: {}; the job runs on", fault));
     }
 }

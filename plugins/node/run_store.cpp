@@ -12,6 +12,7 @@
 #include "plugins/node/local_save.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
+#include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -37,6 +38,7 @@ Run::Run(Daemon& daemon, Prolog prolog)
     // Slurm's gid for the job wins over the password file's (sbatch --gid, newgrp).
     user_.gid = prolog_.gid;
     preemption_ = std::make_unique<Preemption>(daemon_, *this);
+    suspension_ = std::make_unique<Suspension>(daemon_, *this);
     folder_ = daemon.config.state_dir / name();
     prolog_at_ =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

@@ -194,6 +194,17 @@ void VmChannel::attach(std::uint64_t session, SessionEnd* end) {
     }
 }
 
+void VmChannel::set_clock() {
+    if (!ready_) return;
+    channel::Frame frame;
+    frame.type = channel::Type::clock;
+    frame.offset =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                       std::chrono::system_clock::now().time_since_epoch())
+                                       .count());
+    send(frame);
+}
+
 void VmChannel::end_session(std::uint64_t session) {
     expected_.erase(session);
     channel::Frame close;

@@ -49,6 +49,8 @@ class VmChannel {
     void attach(std::uint64_t session, SessionEnd* end);
     void detach(std::uint64_t session, const SessionEnd* end);
     void lose_sessions(const std::string& reason);
+    // The VM stood for a while: its guest is told what time it is.
+    void set_clock();
     // Ends a session that nobody will attach to.
     void end_session(std::uint64_t session);
     // The guest had sessions when this conversation with it began to which nobody has attached yet:

@@ -7,6 +7,7 @@
 
 #include "paths.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 
@@ -195,10 +196,11 @@ Task<void> VmSave::finish() {
     ::unlink(disk_copy_.c_str());
 }
 
-// Also where libvirtd is away for a while: a VM is not left standing.
+// Also where libvirtd is away for a while: a VM is not left standing. (One whose job is suspended
+// goes on with it.)
 Task<void> VmSave::let_run() {
     Run& run = *whole_.run_;
-    while (!run.stopping() && vm_.state == VmState::running) {
+    while (!run.stopping() && vm_.state == VmState::running && !run.suspension().suspended()) {
         std::string fault;
         try {
             co_await blocking(whole_.threads_,

@@ -146,6 +146,18 @@ pid_t Hypervisor::create_paused(const Machine& machine) {
     }
 }
 
+void Hypervisor::suspend(const std::string& name) {
+    state_->connection.with([&](virConnectPtr handle) {
+        Domain domain = look_up(handle, name);
+        if (!domain) throw Error("{}: it is not there any more", name);
+        int state = 0;
+        if (::virDomainGetState(domain.get(), &state, nullptr, 0) == 0 &&
+            state == VIR_DOMAIN_PAUSED)
+            return;
+        if (::virDomainSuspend(domain.get()) != 0) Connection::fail(name);
+    });
+}
+
 void Hypervisor::resume(const std::string& name) {
     state_->connection.with([&](virConnectPtr handle) {
         Domain domain = look_up(handle, name);

@@ -100,6 +100,7 @@ class Hypervisor {
     // and gid were compared with MACHINE's, and which has no capabilities and no group that the
     // user has not (else the domain is destroyed and this throws).
     pid_t create_paused(const Machine& machine);
+    void suspend(const std::string& domain);  // the VM stands; so it may have done
     void resume(const std::string& domain);
     void destroy(const std::string& domain);  // idempotent
     std::vector<std::string> domains();       // all active "holon-…" domains

@@ -88,6 +88,7 @@ class GuestSession : public ::testing::Test {
         options.configure = [](const std::string&, const std::function<void(std::string)>& done) {
             done({});
         };
+        options.set_clock = [this](std::int64_t time_ns) { clock = time_ns; };
         engine.emplace(loop, reaper, options);
         connect();
         send(Type::configure, 0, R"({"hostname":"vm0"})", 0, Stream::in, channel::flag_last);
@@ -257,6 +258,7 @@ class GuestSession : public ::testing::Test {
         }
     }
 
+    std::int64_t clock = 0;
     Loop loop;
     Reaper reaper{loop};
     std::optional<Engine> engine;
@@ -272,6 +274,13 @@ class GuestSession : public ::testing::Test {
     std::chrono::milliseconds unattended{120'000};
     std::string folder, cgroup;
 };
+
+TEST_F(GuestSession, AVmThatStoodIsToldWhatTimeItIs) {
+    start();
+    send(Type::clock, 0, {}, 1'700'000'000'123'456'789);
+    until([&] { return clock != 0; });
+    EXPECT_EQ(clock, 1'700'000'000'123'456'789);
+}
 
 TEST_F(GuestSession, KeepsOutputAndErrorsApartAndReportsTheStatus) {
     start();
