@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -22,6 +23,7 @@
 namespace holon::ssi::daemon {
 namespace {
 
+constexpr std::chrono::seconds end_time{5};  // of one whose home has ended
 constexpr std::size_t max_line = 200;
 constexpr int max_lines = 50;  // of one body process
 
@@ -103,6 +105,11 @@ void place_descriptors(Child& child) {
 
 double seconds(const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+std::uint64_t nanoseconds(const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.tv_usec) * 1000;
 }
 
 int pidfd_of(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
@@ -241,8 +248,23 @@ void Bodies::run(const BodyRequest& request, std::uint32_t node, Connection& con
                      seconds(used.ru_utime) + seconds(used.ru_stime));
     spdlog::info("body process {} was process {}: CPU time {:.6f} s user, {:.6f} s system",
                  body->pid, request.process, seconds(used.ru_utime), seconds(used.ru_stime));
-    const std::lock_guard lock(mutex_);
-    bodies_.erase(request.token);
+    {
+        const std::lock_guard lock(mutex_);
+        bodies_.erase(request.token);
+        ended_.emplace_back(request.token,
+                            BodyUsed{nanoseconds(used.ru_utime), nanoseconds(used.ru_stime)});
+        if (ended_.size() > most_ended) ended_.pop_front();
+    }
+    one_ended_.notify_all();
+}
+
+BodyUsed Bodies::used(const Token& token) {
+    std::unique_lock lock(mutex_);
+    one_ended_.wait_for(lock, end_time, [&] { return !bodies_.contains(token); });
+    const auto found = std::find_if(ended_.rbegin(), ended_.rend(),
+                                    [&](const auto& each) { return each.first == token; });
+    if (found == ended_.rend()) throw Error("no such body process has ended");
+    return found->second;
 }
 
 void Bodies::pass(const ChannelRequest& request, Connection& connection) {

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +31,10 @@ class Bodies {
     // Answers and passes the socket to the body process. Throws Error when there is none.
     void pass(const ChannelRequest& request, Connection& connection);
 
+    // What a body process had used when it ended; waits for that for some seconds. Throws Error
+    // when there was none, or it is long ago.
+    BodyUsed used(const Token& token);
+
     struct Info {
         pid_t pid;
         uid_t uid;
@@ -48,6 +54,9 @@ class Bodies {
     const inject::RuntimeFile& runtime_;
     mutable std::mutex mutex_;
     std::map<Token, std::shared_ptr<Body>> bodies_;
+    static constexpr std::size_t most_ended = 1024;
+    std::deque<std::pair<Token, BodyUsed>> ended_;  // the oldest first
+    std::condition_variable one_ended_;
     bool closed_ = false;
 };
 

@@ -46,7 +46,8 @@ ControlServer::ControlServer(const Members& members, Peers& peers, const Digest&
     : members_(members), peers_(peers), runtime_(runtime) {}
 ControlServer::~ControlServer() = default;
 
-void ControlServer::serve(const std::string& address) {
+void ControlServer::serve(const std::string& address, Departed departed) {
+    departed_ = std::move(departed);
     os::Fd listener = listen_local(address);
     std::thread([this, listener = std::move(listener)] { accept_all(listener); }).detach();
 }
@@ -72,8 +73,14 @@ void ControlServer::accept_all(const os::Fd& listener) {
                 serve_client(*client);
                 log_end(*client);
                 judged(*client);
-                const std::lock_guard end(mutex_);
-                clients_.erase(client);
+                const pid_t process = client->who.pid;
+                const auto number = client->unsettled;
+                const auto bodies = client->bodies;
+                {
+                    const std::lock_guard end(mutex_);
+                    clients_.erase(client);
+                }
+                if (number != 0) settle(process, number, bodies);
             }).detach();
         } catch (const std::exception& error) {
             spdlog::warn("a program could not be served: {}", error.what());
@@ -121,6 +128,8 @@ bool ControlServer::answer(Client& client, const ControlMessage& request) {
         }
         case ControlType::used: {
             children_.add(client.who.pid, {request.value, request.timeout});
+            children_.settle(client.unsettled);
+            client.unsettled = 0;
             ControlMessage message{};
             message.type = ControlType::counted;
             return reply(client.socket.get(), message);
@@ -173,6 +182,22 @@ void ControlServer::judged(const Client& client) {
     if (std::chrono::steady_clock::now() - client.apart >= enough) history_.better(*client.file);
 }
 
+// It has ended, or executed another program, and has not said what its bodies had used.
+void ControlServer::settle(pid_t process, std::uint64_t number,
+                           const std::map<std::uint32_t, Token>& bodies) {
+    inject::UsedElsewhere sum;
+    for (const auto& [node, token] : bodies) try {
+            const BodyUsed used =
+                decode_used(peers_.ask(node, {MessageType::ended, encode(EndedRequest{token})}));
+            sum.user += used.user;
+            sum.system += used.system;
+        } catch (const Error& error) {
+            spdlog::warn("process {}: its CPU time on node {} is not known: {}", process, node,
+                         error.what());
+        }
+    children_.settle(number, sum);
+}
+
 bool ControlServer::welcome(Client& client, const ControlMessage& request) {
     const os::Fd userfaultfd(::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC));
     if (!userfaultfd.valid()) throw Error("/dev/userfaultfd: {}", errno_text());
@@ -198,6 +223,10 @@ bool ControlServer::welcome(Client& client, const ControlMessage& request) {
 
 bool ControlServer::start_body(Client& client, const ControlMessage& request) {
     if (!client.greeted) return refuse(client.socket.get(), "no hello before it");
+    if (client.unsettled == 0) {
+        client.unsettled = children_.begin(client.who.pid);
+        departed_(client.who.pid);
+    }
     if (client.bodies.contains(request.node))
         return refuse(client.socket.get(), "there is a body process on that node already");
     BodyRequest body{random_digest(), client.who.uid,

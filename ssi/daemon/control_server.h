@@ -4,7 +4,9 @@
 // other nodes.
 #pragma once
 
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,8 +31,10 @@ class ControlServer {
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
+    // DEPARTED hears that a process gets its first body, before it has one.
+    using Departed = std::function<void(pid_t)>;
     // Accepts programs on ADDRESS until the daemon ends.
-    void serve(const std::string& address);
+    void serve(const std::string& address, Departed departed);
 
     struct Program {
         pid_t pid;
@@ -80,11 +84,13 @@ class ControlServer {
     bool attend(Client& client);
     void remember(Client& client, const std::string& reason);
     void judged(const Client& client);
+    void settle(pid_t process, std::uint64_t number, const std::map<std::uint32_t, Token>& bodies);
     void join_session(Client& client);
     std::shared_ptr<Orders> orders_of(uid_t asking, pid_t pid);
 
     History history_;
     ChildTime children_;
+    Departed departed_;
     const Members& members_;
     Peers& peers_;
     const Digest runtime_;

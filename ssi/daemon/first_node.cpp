@@ -88,12 +88,13 @@ void run_first_node(Node& node, Keeper keeper) {
         std::move(node.runtime), control_address(node.partition),
         {inject::usable_cpus(), [&] { return cpus_of(members.list()); }},
         [&](uid_t asking, pid_t pid) { control.bring_home(asking, pid); },
-        [&](pid_t pid) { return control.children().of_children(pid); });
+        {[&](pid_t pid, pid_t child) { return control.children().of_children(pid, child); },
+         [&](pid_t pid) { return control.children().expected(pid); }});
     for (Kept& kept : keeper.take()) {
         spdlog::info("programs of an earlier ssid are served again");
         injector.serve(std::move(kept.listener), kept.flags, kept.owner);
     }
-    control.serve(control_address(node.partition));
+    control.serve(control_address(node.partition), [&](pid_t pid) { injector.departed(pid); });
     serve_clients(client_address(node.partition),
                   {[&](os::Fd listener, std::uint32_t flags, uid_t asking) {
                        if (!inject::is_listener(listener.get()))

@@ -86,6 +86,9 @@ void serve_work(Bodies& bodies, std::uint32_t number, Connection connection) {
             bodies.run(decode_body(request.payload), number, connection);
         else if (request.type == MessageType::channel)
             bodies.pass(decode_channel(request.payload), connection);
+        else if (request.type == MessageType::ended)
+            connection.send(
+                {MessageType::ok, encode(bodies.used(decode_ended(request.payload).token))});
         else
             throw Error("an unknown request");
     } catch (const Error& error) {

@@ -183,6 +183,29 @@ ChannelRequest decode_channel(std::string_view bytes) {
     return request;
 }
 
+std::string encode(const EndedRequest& request) { return Writer().digest(request.token).take(); }
+
+EndedRequest decode_ended(std::string_view bytes) {
+    Reader in(bytes);
+    EndedRequest request;
+    request.token = in.digest();
+    in.end();
+    return request;
+}
+
+std::string encode(const BodyUsed& used) {
+    return Writer().value(used.user).value(used.system).take();
+}
+
+BodyUsed decode_used(std::string_view bytes) {
+    Reader in(bytes);
+    BodyUsed used;
+    used.user = in.value<std::uint64_t>();
+    used.system = in.value<std::uint64_t>();
+    in.end();
+    return used;
+}
+
 std::string printable(std::string_view text) {
     std::string clean(text.substr(0, 200));
     std::replace_if(

@@ -65,17 +65,30 @@ struct ChannelRequest {
     std::uint64_t value = 0;
 };
 
+struct EndedRequest {
+    Token token{};
+};
+
+// ns of CPU time.
+struct BodyUsed {
+    std::uint64_t user = 0, system = 0;
+};
+
 std::string encode(const Join& join);
 std::string encode(const Joined& joined);
 std::string encode(const std::vector<MemberInfo>& members);
 std::string encode(const BodyRequest& request);
 std::string encode(const ChannelRequest& request);
+std::string encode(const EndedRequest& request);
+std::string encode(const BodyUsed& used);
 
 Join decode_join(std::string_view bytes);
 Joined decode_joined(std::string_view bytes);
 std::vector<MemberInfo> decode_members(std::string_view bytes);
 BodyRequest decode_body(std::string_view bytes);
 ChannelRequest decode_channel(std::string_view bytes);
+EndedRequest decode_ended(std::string_view bytes);
+BodyUsed decode_used(std::string_view bytes);
 
 // A reason sent by the other end, fit for a log: printable, one line, bounded.
 std::string printable(std::string_view text);

@@ -33,10 +33,11 @@ struct ControlServer::Client {
     History::Time apart{};                  // when its first body process was started
     std::map<std::uint32_t, Token> bodies;  // by node
     std::map<std::uint32_t, std::uint64_t> started;  // threads, by node with a body process
-    std::uint64_t away = 0;                          // under mutex_
-    std::string pinned;                              // under mutex_
-    std::shared_ptr<Orders> orders;                  // under mutex_
-    std::shared_ptr<Recorded> recorded;              // under mutex_: in a session
+    std::uint64_t unsettled = 0;  // its CPU time elsewhere is not known yet (ChildTime); 0: it is
+    std::uint64_t away = 0;       // under mutex_
+    std::string pinned;           // under mutex_
+    std::shared_ptr<Orders> orders;      // under mutex_
+    std::shared_ptr<Recorded> recorded;  // under mutex_: in a session
 };
 
 class ControlServer::Session {

@@ -37,6 +37,16 @@ std::optional<Connection> Peers::take(std::uint32_t node) {
 }
 
 os::Fd Peers::request(std::uint32_t node, const Message& message) {
+    return accepted(node, message, nullptr).release();
+}
+
+std::string Peers::ask(std::uint32_t node, const Message& message) {
+    std::string answer;
+    accepted(node, message, &answer);
+    return answer;
+}
+
+Connection Peers::accepted(std::uint32_t node, const Message& message, std::string* payload) {
     while (std::optional<Connection> connection = take(node)) {
         Message answer;
         try {
@@ -46,11 +56,13 @@ os::Fd Peers::request(std::uint32_t node, const Message& message) {
             continue;  // broken while it waited
         }
         if (answer.type == MessageType::refused) throw Error("{}", printable(answer.payload));
-        return connection->release();
+        if (payload) *payload = std::move(answer.payload);
+        return std::move(*connection);
     }
     Connection connection = connect(node);
-    connection.ask(message);
-    return connection.release();
+    Message answer = connection.ask(message);
+    if (payload) *payload = std::move(answer.payload);
+    return connection;
 }
 
 void Peers::forget(std::uint32_t node) {

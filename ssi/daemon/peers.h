@@ -24,12 +24,15 @@ class Peers {
 
     // The socket, after NODE has accepted the request. Throws Error.
     os::Fd request(std::uint32_t node, const Message& message);
+    // NODE's answer to what is no program's. Throws Error.
+    std::string ask(std::uint32_t node, const Message& message);
     void forget(std::uint32_t node);
     // Of silence, after which a node counts as lost.
     std::chrono::seconds timeout() const { return timeout_; }
 
   private:
     [[noreturn]] void refill();
+    Connection accepted(std::uint32_t node, const Message& message, std::string* answer);
     std::optional<Connection> take(std::uint32_t node);
     Connection connect(std::uint32_t node);
 

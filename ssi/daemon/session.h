@@ -39,8 +39,9 @@ enum class MessageType : std::uint32_t {
     pong = 4,     // member → home, with its report (ssi/view)
     body = 5,     // home → member: start a body process
     channel = 6,  // home → member: this connection goes to a body process
-    ok = 7,
+    ok = 7,       // `ended`: with the CPU time
     refused = 8,  // one line why
+    ended = 9,    // home → member: what has the body process used? Answered when it has ended
 };
 
 struct Message {

@@ -33,14 +33,6 @@ bool still_waits(const Affinity::Call& call) {
     return ::ioctl(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-// The caller's process numbers are ours.
-bool same_numbers(pid_t task) {
-    std::error_code error;
-    const auto theirs =
-        std::filesystem::read_symlink("/proc/" + std::to_string(task) + "/ns/pid", error);
-    return !error && theirs == std::filesystem::read_symlink("/proc/self/ns/pid", error) && !error;
-}
-
 struct Status {
     uid_t real = 0, effective = 0;
     unsigned threads = 0;

@@ -28,7 +28,20 @@ static_assert(layout::range_end - layout::range_begin == 1ull << 32);
 constexpr std::uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
 
 // The places a test can go to; made into distances when the program is complete.
-enum class To { next, allow, notify, absent, from_runtime, clone, usage, action, attach, i386 };
+enum class To {
+    next,
+    allow,
+    notify,
+    absent,
+    from_runtime,
+    clone,
+    usage,
+    wait4,
+    waitid,
+    action,
+    attach,
+    i386
+};
 
 struct Step {
     std::uint16_t code;
@@ -72,6 +85,9 @@ std::vector<sock_filter> assemble(const std::vector<Step>& steps) {
 // else is what the kernel can keep in its bitmap. The instruction pointer is looked at only then.
 std::vector<sock_filter> make_filter(bool threads) {
     constexpr std::size_t pointer_high = offsetof(seccomp_data, instruction_pointer) + 4;
+    const auto argument = [](std::size_t number) {
+        return offsetof(seccomp_data, args) + number * sizeof(std::uint64_t);
+    };
     return assemble({
         load(offsetof(seccomp_data, arch)),
         equal(AUDIT_ARCH_X86_64, To::next, To::i386),
@@ -82,6 +98,8 @@ std::vector<sock_filter> make_filter(bool threads) {
         equal(SYS_sched_getaffinity, threads ? To::from_runtime : To::allow),
         equal(SYS_sched_setaffinity, threads ? To::from_runtime : To::allow),
         equal(SYS_getrusage, threads ? To::usage : To::allow),
+        equal(SYS_wait4, threads ? To::wait4 : To::allow),
+        equal(SYS_waitid, threads ? To::waitid : To::allow),
         equal(SYS_clone3, To::absent),
         equal(SYS_rseq, To::absent),
         equal(SYS_rt_sigaction, To::action),
@@ -96,6 +114,16 @@ std::vector<sock_filter> make_filter(bool threads) {
         // What children have used on other nodes is known to the daemon.
         at(To::usage, load(offsetof(seccomp_data, args))),
         equal(static_cast<std::uint32_t>(RUSAGE_CHILDREN), To::from_runtime, To::allow),
+
+        // So is what one child has used: where the caller wants to know.
+        at(To::wait4, load(argument(3))),
+        equal(0, To::next, To::from_runtime),
+        load(argument(3) + 4),
+        equal(0, To::allow, To::from_runtime),
+        at(To::waitid, load(argument(4))),
+        equal(0, To::next, To::from_runtime),
+        load(argument(4) + 4),
+        equal(0, To::allow, To::from_runtime),
 
         // SIGSYS is how the kernel calls the runtime. Programs that take every signal there is (Go,
         // the JVM) are told that they have this one too.

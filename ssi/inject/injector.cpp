@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ namespace {
 
 constexpr std::size_t max_threads = 512;
 constexpr int max_threads_per_user = 16;
-constexpr std::size_t max_pinned = 4096;
+constexpr std::size_t max_pinned = 4096, max_waits = 4096;
 constexpr std::uint64_t kernel_restarts_call = static_cast<std::uint64_t>(-512);  // ERESTARTSYS
 constexpr std::uint64_t user_code_64 = 0x33;                                      // CS
 constexpr std::uint64_t libraries_begin = 0x7000'0000'0000;
@@ -200,6 +201,8 @@ void Injector::serve_call(Listener& listener) {
         serve_clone(listener, call);
     else if (call.x86_64 && call.number == SYS_getrusage)
         serve_usage(listener, call);
+    else if (call.x86_64 && (call.number == SYS_wait4 || call.number == SYS_waitid))
+        serve_wait(listener, call);
     else if (call.x86_64 && call.number == SYS_ptrace) {
         if (const pid_t process = process_of(static_cast<pid_t>(raw->data.args[1])); process != 0)
             traced_(listener.owner, process);
@@ -273,7 +276,11 @@ void Injector::serve_clone(Listener& listener, const Notification& call) {
 // the kernel's.
 void Injector::serve_usage(Listener& listener, const Notification& call) {
     const pid_t process = process_of(call.task);
-    const UsedElsewhere used = process != 0 ? children_(process) : UsedElsewhere{};
+    const auto child = call.args[4] == layout::range_begin ? static_cast<pid_t>(call.args[2]) : 0;
+    UsedElsewhere used;
+    // Where it counts processes of its own, nobody knows which one it means.
+    if (process != 0 && (child == 0 || same_numbers(call.task)))
+        used = children_.used(process, child);
     if (call.args[4] == layout::range_begin) {
         seccomp_notif_resp response{};
         response.id = call.id;
@@ -283,6 +290,52 @@ void Injector::serve_usage(Listener& listener, const Notification& call) {
         answer_continue(listener.fd.get(), call.id);
     } else {
         hand_over(listener, call, handed_over_usage);
+    }
+}
+
+// Nearly always no child has bodies, or none yet (departed).
+void Injector::serve_wait(Listener& listener, const Notification& call) {
+    const pid_t process = process_of(call.task);
+    const std::uint64_t options = call.args[call.number == SYS_wait4 ? 2 : 3];
+    bool expected = false;
+    if (process != 0) {
+        const std::lock_guard lock(waits_mutex_);
+        expected = children_.expected(process);
+        waits_.erase(call.task);
+        if (!expected && (options & WNOHANG) == 0) {
+            if (waits_.size() >= max_waits)
+                std::erase_if(waits_, [](const auto& entry) {
+                    return start_time(entry.second.process) != entry.second.started;
+                });
+            if (waits_.size() < max_waits)
+                waits_[call.task] = {process, start_time(process), call.number};
+        }
+    }
+    if (expected)
+        hand_over(listener, call, handed_over_wait);
+    else
+        answer_continue(listener.fd.get(), call.id);
+}
+
+void Injector::departed(pid_t process) {
+    std::map<pid_t, Wait> waiting;
+    {
+        const std::lock_guard lock(waits_mutex_);
+        for (pid_t each = parent_of(process); each > 1 && !waits_.empty(); each = parent_of(each))
+            for (auto wait = waits_.begin(); wait != waits_.end();)
+                if (wait->second.process == each)
+                    waiting.insert(waits_.extract(wait++));
+                else
+                    ++wait;
+    }
+    for (const auto& [task, wait] : waiting) {
+        const long present = system_call_of(task);
+        if (present != static_cast<long>(wait.number) && present != -1) continue;
+        if (start_time(wait.process) != wait.started || !has_runtime(task)) continue;
+        Tracee tracee(task);
+        if (tracee.error() != 0) continue;  // traced, or gone
+        // A wait that has just begun is given up as well; one that is over is nobody's concern.
+        send_to_runtime(tracee, wait.number, handed_over_wait);
     }
 }
 
@@ -300,12 +353,18 @@ void Injector::hand_over(Listener& listener, const Notification& call, int what)
             pin(process, "traced");
         return;
     }
+    if (send_to_runtime(tracee, call.number, what) && what == handed_over_clone)
+        ++counters_.threads;
+}
+
+// False: a signal was faster. The call starts again and is told of again.
+bool Injector::send_to_runtime(Tracee& tracee, std::uint64_t number, int what) {
     tracee.interrupt();
     user_regs_struct registers{};
     if (tracee.wait() != Tracee::Stop::other || tracee.signalled() ||
-        !tracee.registers(registers) || registers.orig_rax != call.number ||
+        !tracee.registers(registers) || registers.orig_rax != number ||
         registers.rax != kernel_restarts_call)
-        return;  // a signal was faster: the call starts again and is told of again
+        return false;
     registers.rip -= 2;
     registers.rax = registers.orig_rax;
     registers.orig_rax = static_cast<std::uint64_t>(-1);
@@ -313,10 +372,11 @@ void Injector::hand_over(Listener& listener, const Notification& call, int what)
     information.si_signo = SIGSYS;
     information.si_code = SI_QUEUE;
     information.si_value.sival_int = what;
-    if (!tracee.unblock_signal(SIGSYS) || !tracee.set_registers(registers)) return;
-    if (::syscall(SYS_rt_tgsigqueueinfo, process, call.task, SIGSYS, &information) != 0)
-        spdlog::warn("process {}: cannot hand a call to the runtime: {}", process, errno_text());
-    if (what == handed_over_clone) ++counters_.threads;
+    if (!tracee.unblock_signal(SIGSYS) || !tracee.set_registers(registers)) return false;
+    if (::syscall(SYS_rt_tgsigqueueinfo, process_of(tracee.id()), tracee.id(), SIGSYS,
+                  &information) != 0)
+        spdlog::warn("task {}: cannot hand a call to the runtime: {}", tracee.id(), errno_text());
+    return true;
 }
 
 void Injector::pin(pid_t process, const char* reason) {

@@ -55,9 +55,14 @@ class Injector {
     // TRACED: hears, before it happens, that a process is to be traced, and by which user. It may
     // take its time: the tracer waits.
     using Traced = std::function<void(uid_t, pid_t)>;
-    // CHILDREN: what the children of a process that it has waited for, and theirs, have used on
-    // other nodes.
-    using Children = std::function<UsedElsewhere(pid_t)>;
+    // What is known of CPU time on other nodes.
+    struct Children {
+        // What the children of a process that it has waited for, and theirs, have used; of one of
+        // them alone, if its number is not 0.
+        std::function<UsedElsewhere(pid_t, pid_t)> used;
+        // Whether one that it has not waited for yet may have used something.
+        std::function<bool(pid_t)> expected;
+    };
     Injector(RuntimeFile runtime, std::string control_address, Cpus cpus, Traced traced,
              Children children);
     ~Injector();
@@ -67,6 +72,11 @@ class Injector {
     // FLAGS: of struct Parameters. OWNER: whose program it is. Throws Error when LISTENER is not
     // the listener of a filter.
     void serve(os::Fd listener, std::uint32_t flags, uid_t owner);
+
+    // A process gets its first body, of which Children::expected knows already: those of its
+    // ancestors that wait, and want to know what a child has used, go on waiting in their runtimes.
+    // A process that waits for others costs no more than one question as it begins.
+    void departed(pid_t process);
 
     const RuntimeFile& runtime() const { return runtime_; }
     const Counters& counters() const { return counters_; }
@@ -87,7 +97,9 @@ class Injector {
     void serve_exec(Listener& listener, const Notification& call);
     void serve_clone(Listener& listener, const Notification& call);
     void serve_usage(Listener& listener, const Notification& call);
+    void serve_wait(Listener& listener, const Notification& call);
     void hand_over(Listener& listener, const Notification& call, int what);
+    static bool send_to_runtime(class Tracee& tracee, std::uint64_t number, int what);
     void pin(pid_t process, const char* reason);
     const char* inject(Listener& listener, class Tracee& tracee);
 
@@ -99,6 +111,14 @@ class Injector {
     Counters counters_;
     os::Fd epoll_, wake_;
     std::size_t notification_size_ = 0;
+
+    // Tasks that were let wait for a child, as one without bodies: the wait may be over.
+    struct Wait {
+        pid_t process;
+        std::uint64_t started, number;
+    };
+    std::mutex waits_mutex_;
+    std::map<pid_t, Wait> waits_;
 
     std::mutex mutex_;
     std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;

@@ -63,6 +63,13 @@ std::uint64_t start_time(pid_t process) {
     return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
 }
 
+bool same_numbers(pid_t task) {
+    std::error_code error;
+    const auto theirs =
+        std::filesystem::read_symlink("/proc/" + std::to_string(task) + "/ns/pid", error);
+    return !error && theirs == std::filesystem::read_symlink("/proc/self/ns/pid", error) && !error;
+}
+
 pid_t parent_of(pid_t process) {
     char text[1024];
     if (!read_proc(process, "status", text)) return 0;

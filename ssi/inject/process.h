@@ -22,6 +22,9 @@ pid_t process_of(pid_t task);
 // In clock ticks since boot, tells a process from a later one of the same id; 0 when it is gone.
 std::uint64_t start_time(pid_t process);
 
+// True when a task counts processes as the caller does (PID namespace).
+bool same_numbers(pid_t task);
+
 // Of a process; 0 when it is gone.
 pid_t parent_of(pid_t process);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ssi/runtime/cpu_time.h"
 
+#include "ssi/runtime/child_time.h"
 #include "ssi/runtime/control.h"
 #include "ssi/runtime/layout.h"
 #include "ssi/runtime/memory.h"
@@ -12,20 +13,12 @@ namespace {
 
 constexpr long process_clock = 2, thread_clock = 3;
 constexpr long rusage_children = -1, rusage_self = 0, rusage_thread = 1;
-constexpr std::uint64_t second = 1'000'000'000, tick = 10'000'000;  // USER_HZ is 100
+constexpr std::uint64_t second = 1'000'000'000;
 constexpr std::uint64_t no_thread = ~0UL;
 
 struct Timespec {
     std::int64_t seconds, nanoseconds;
 };
-struct Timeval {
-    std::int64_t seconds, microseconds;
-};
-struct Rusage {
-    Timeval user, system;
-    std::int64_t rest[14];
-};
-static_assert(sizeof(Rusage) == 144);
 
 struct Node {
     Used last;             ///< under the space lock
@@ -54,12 +47,6 @@ long clock_of(std::int32_t tid) {
 std::uint64_t nanoseconds(const Timeval& time) {
     return static_cast<std::uint64_t>(time.seconds) * second +
            static_cast<std::uint64_t>(time.microseconds) * 1000;
-}
-
-void add(Timeval& time, std::uint64_t more) {
-    const std::uint64_t sum = nanoseconds(time) + more;
-    time = {static_cast<std::int64_t>(sum / second),
-            static_cast<std::int64_t>(sum % second / 1000)};
 }
 
 /// What all body processes have used, and the thread on `node` if one is asked for. By no thread
@@ -139,26 +126,10 @@ bool clock_call(Thread* thread, const CallArgs& call, long& result) {
 
 }  // namespace
 
-long children(const CallArgs& call) {
-    Rusage usage;
-    const long result = sys::call_with(__NR_getrusage, rusage_children, &usage);
-    if (sys::failed(result)) return result;
-    // As in affinity.cpp: calls that the daemon answers, from where no signal may come.
-    constexpr long call_on = static_cast<long>(layout::range_begin);
-    const std::uint64_t all = ~0UL;
-    std::uint64_t before;
-    map_notified_page();
-    sys::call_with(__NR_rt_sigprocmask, 2, &all, &before, 8);
-    Timeval* const times[] = {&usage.user, &usage.system};
-    for (long which = 0; which < 2; ++which) {
-        const long args[6] = {rusage_children, which, 0, 0, call_on, 0};
-        const long more = ssi_notified(__NR_getrusage, args);
-        if (!sys::failed(more)) add(*times[which], static_cast<std::uint64_t>(more));
-    }
-    sys::call_with(__NR_rt_sigprocmask, 2, &before, 0, 8);
-    return copy_out(static_cast<std::uint64_t>(call.a[1]), &usage, sizeof usage) == 0
-               ? 0
-               : -sys::e_fault;
+void add(Timeval& time, std::uint64_t more) {
+    const std::uint64_t sum = nanoseconds(time) + more;
+    time = {static_cast<std::int64_t>(sum / second),
+            static_cast<std::int64_t>(sum % second / 1000)};
 }
 
 void report() {
@@ -173,14 +144,16 @@ void report() {
 
 bool call(Thread* thread, const CallArgs& call, long& result) {
     if (call.number == __NR_getrusage && static_cast<std::int32_t>(call.a[0]) == rusage_children) {
-        result = children(call);
+        result = child_time::usage(call);
         return true;
     }
     const bool about = call.number == __NR_clock_gettime || call.number == __NR_getrusage ||
                        call.number == __NR_times;
     // A vfork child's time is its own.
     if (!about || thread->number == ~0U) return false;
-    if (none_elsewhere() && thread->used_elsewhere == 0) return false;
+    if (none_elsewhere() && thread->used_elsewhere == 0 &&
+        (call.number != __NR_times || !child_time::any_ended()))
+        return false;
     if (call.number == __NR_clock_gettime) return clock_call(thread, call, result);
     if (call.number == __NR_getrusage) {
         if (call.a[0] != rusage_self && call.a[0] != rusage_thread) return false;
@@ -196,13 +169,8 @@ bool call(Thread* thread, const CallArgs& call, long& result) {
         result = copy_out(static_cast<std::uint64_t>(call.a[1]), &usage, sizeof usage);
         return true;
     }
-    std::int64_t ticks[4];
-    result = sys::call_with(__NR_times, ticks);
     const Used more = elsewhere();
-    ticks[0] += static_cast<std::int64_t>(more.user / tick);
-    ticks[1] += static_cast<std::int64_t>(more.system / tick);
-    if (call.a[0] != 0 && copy_out(static_cast<std::uint64_t>(call.a[0]), ticks, sizeof ticks) != 0)
-        result = -sys::e_fault;
+    result = child_time::times(call, more.user, more.system);
     return true;
 }
 

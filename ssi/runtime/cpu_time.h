@@ -17,11 +17,21 @@ struct Used {
     std::uint64_t agent;         ///< of `user` and `system`: the agent's
 };
 
+struct Timeval {
+    std::int64_t seconds, microseconds;
+};
+struct Rusage {
+    Timeval user, system;
+    std::int64_t rest[14];
+};
+static_assert(sizeof(Rusage) == 144);
+
+/// `more` is ns.
+void add(Timeval& time, std::uint64_t more);
+
 /// True: the call is about CPU time, and answered. At home, for the calling thread or the body of a
 /// deputy.
 bool call(Thread* thread, const CallArgs& call, long& result);
-/// getrusage(RUSAGE_CHILDREN, …), in whatever process at home.
-long children(const CallArgs& call);
 /// The process is about to end: the daemon is told what its parents shall know. By no thread that
 /// holds a lock.
 void report();

@@ -9,6 +9,7 @@
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
 #include "ssi/runtime/channel.h"
+#include "ssi/runtime/child_time.h"
 #include "ssi/runtime/clock.h"
 #include "ssi/runtime/conduit.h"
 #include "ssi/runtime/control.h"
@@ -173,6 +174,11 @@ Reply serve(Thread* thread, const Call& call, const std::uint8_t* extra, std::si
         case __NR_dup3:
         case __NR_close_range:
             return {descriptor_call(thread, args), 0};
+        case __NR_wait4:
+        case __NR_waitid:
+            result = make();
+            child_time::waited(args, result);
+            return {result, 0};
         case __NR_rt_sigsuspend:
         case __NR_ppoll:
         case __NR_pselect6:

@@ -185,4 +185,62 @@ ssi_notified:
         movabs $NOTIFIED_PAGE, %rcx
         jmp *%rcx
 
+/* wait4 and waitid with a place for what the child has used (child_time.cpp): the program's own call, made here with its
+   registers, stack and mask. [RSP] has its number, above that lies where the program goes on, above that its red zone. What
+   the kernel leaves a caller is left here, too. The C code runs on the runtime's stack where there is one: a program's
+   may be small (Go). */
+        .globl ssi_child_wait, ssi_child_wait_done
+ssi_child_wait:
+        syscall
+ssi_child_wait_done:
+        push %r11                       /* the flags */
+        test %rax, %rax
+        js 3f
+        push %rbp
+        mov %rsp, %rbp
+        push %rax
+        push %rdi
+        push %rsi
+        push %rdx
+        push %r10
+        push %r8
+        push %r9
+        push $-1
+        push $0
+        mov $14, %eax                   /* rt_sigprocmask(SIG_SETMASK, all, before, 8) */
+        mov $2, %edi
+        lea 8(%rsp), %rsi
+        mov %rsp, %rdx
+        mov $8, %r10d
+        syscall
+        lea -56(%rbp), %rdi
+        mov 16(%rbp), %rsi
+        cmpl $0, ssi_prepared(%rip)
+        je 1f
+        mov %gs:THREAD_STACK_TOP, %rsp
+1:      sub $512, %rsp
+        and $-64, %rsp
+        fxsave64 (%rsp)
+        call child_waited
+        fxrstor64 (%rsp)
+        lea -72(%rbp), %rsp
+        mov $14, %eax
+        mov $2, %edi
+        mov %rsp, %rsi
+        xor %edx, %edx
+        mov $8, %r10d
+        syscall
+        add $16, %rsp
+        pop %r9
+        pop %r8
+        pop %r10
+        pop %rdx
+        pop %rsi
+        pop %rdi
+        pop %rax
+        pop %rbp
+3:      popfq
+        lea 8(%rsp), %rsp
+        ret $128
+
         .section .note.GNU-stack,"",@progbits

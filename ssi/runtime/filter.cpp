@@ -10,6 +10,8 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#include <initializer_list>
+
 namespace holon::ssi {
 namespace {
 
@@ -74,6 +76,8 @@ enum Place : std::uint8_t {
     clock,
     first_argument,
     second_argument,
+    fourth_pointer,
+    fifth_pointer,
     open_flags,
     caller,
     places
@@ -109,7 +113,7 @@ class Program {
         steps_[size_++] = sock_filter{code, 0, 0, k};
     }
 
-    static constexpr std::size_t capacity = 96;
+    static constexpr std::size_t capacity = 128;
     sock_filter steps_[capacity];
     Place leads_[capacity];
     std::size_t at_[places];
@@ -131,6 +135,8 @@ bool install_filter() {
     program.equal(__NR_openat, open_flags);
     program.equal(__NR_dup2, second_argument);
     program.equal(__NR_dup3, second_argument);
+    program.equal(__NR_wait4, fourth_pointer);
+    program.equal(__NR_waitid, fifth_pointer);
     program.if_equal(probe);
     program.give(SECCOMP_RET_ERRNO | sys::e_exist);
     program.give(SECCOMP_RET_ALLOW);
@@ -153,6 +159,16 @@ bool install_filter() {
     program.load(offsetof(seccomp_data, args));
     program.at_least(high_descriptor, caller);
     program.give(SECCOMP_RET_ALLOW);
+
+    // What a child has used is asked for.
+    for (const std::size_t argument : {3, 4}) {
+        program.here(argument == 3 ? fourth_pointer : fifth_pointer);
+        program.load(offsetof(seccomp_data, args) + argument * 8);
+        program.at_least(1, caller);
+        program.load(offsetof(seccomp_data, args) + argument * 8 + upper);
+        program.at_least(1, caller);
+        program.give(SECCOMP_RET_ALLOW);
+    }
 
     program.here(open_flags);
     program.load(offsetof(seccomp_data, args) + 16);

@@ -3,6 +3,7 @@
 // The home process: entry after exec, the trap of home threads, preparation.
 #include "ssi/runtime/affinity.h"
 #include "ssi/runtime/calls.h"
+#include "ssi/runtime/child_time.h"
 #include "ssi/runtime/cpu_time.h"
 #include "ssi/runtime/departure.h"
 #include "ssi/runtime/filter.h"
@@ -156,8 +157,10 @@ long plain_call(const CallArgs& call, sys::UContext* context) {
             return affinity::call_of_daemon(call);
         case __NR_getrusage:
             if (static_cast<std::int32_t>(call.a[0]) == rusage_children)
-                return cpu_time::children(call);
+                return child_time::usage(call);
             return sys::call(call.number, call.a[0], call.a[1]);
+        case __NR_times:
+            return child_time::times(call, 0, 0);
         default:
             return sys::call(call.number, call.a[0], call.a[1], call.a[2], call.a[3], call.a[4],
                              call.a[5]);
@@ -248,11 +251,14 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
                    static_cast<long>(context->r8), static_cast<long>(context->r9)}};
     if (info->code == si_queue && info->queued.value == handed_over_usage && ssi_prepared == 0) {
         context->rip += 2;
-        context->rax = static_cast<std::uint64_t>(cpu_time::children(call));
+        context->rax = static_cast<std::uint64_t>(child_time::usage(call));
         return;
     }
+    if (info->code == si_queue && info->queued.value == handed_over_wait && ssi_prepared == 0)
+        return child_time::make_wait(context, call.number, context->rip + 2);
     if (info->code <= 0) {
         if (ssi_prepared != 0) {
+            child_time::take_back_wait(context);
             if (layout::in_range(context->rip) || in_kernel_vdso(context->rip)) {
                 affinity::leave_later(self());
             } else {
@@ -273,6 +279,8 @@ void home_trap(int, sys::SigInfo* info, sys::UContext* context) {
             return;
         }
     }
+    if (info->code > 0 && child_time::is_wait(call))
+        return child_time::make_wait(context, call.number, context->rip);
     if ((process.flags & Parameters::trace) != 0 && ssi_prepared != 0)
         trace("home call", static_cast<unsigned long>(call.number),
               static_cast<unsigned long>(call.a[0]), static_cast<unsigned long>(call.a[1]));

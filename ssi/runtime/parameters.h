@@ -24,8 +24,8 @@ struct RuntimeHeader {
 inline constexpr std::uint64_t runtime_magic = 0x31'69'73'73'6e'6c'6f'68;  // "holnssi1"
 
 /// What a SIGSYS of the daemon's says (its value, code SI_QUEUE): the program is about to make a
-/// call that is the runtime's from now on (clone), or this once (getrusage).
-inline constexpr int handed_over_clone = 1, handed_over_usage = 2;
+/// call that is the runtime's from now on (clone), or this once (getrusage; wait4 and waitid).
+inline constexpr int handed_over_clone = 1, handed_over_usage = 2, handed_over_wait = 3;
 
 /// Lies at layout::parameters.
 struct Parameters {

@@ -156,6 +156,7 @@ void ssi_body_trap();
 void ssi_restorer();
 void ssi_home_signal();
 long ssi_copy(void* to, const void* from, std::size_t size);
+extern const char ssi_child_wait[], ssi_child_wait_done[];
 extern const char ssi_copy_instruction[], ssi_copy_failed[];
 extern const char ssi_interruptible_begin[], ssi_interruptible_syscall[], ssi_interruptible_abort[];
 }

@@ -51,6 +51,12 @@ void decode(unsigned which, std::string_view bytes) {
                 server.open(header, bytes.substr(header.size(), rest));
             break;
         }
+        case 8:
+            decode_ended(bytes);
+            break;
+        case 9:
+            decode_used(bytes);
+            break;
         default:
             break;
     }
@@ -61,7 +67,7 @@ void decode(unsigned which, std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     try {
-        decode(data[0] % 8, {reinterpret_cast<const char*>(data) + 1, size - 1});
+        decode(data[0] % 10, {reinterpret_cast<const char*>(data) + 1, size - 1});
     } catch (const holon::Error&) {
     }
     return 0;

@@ -73,6 +73,23 @@ TEST(Filter, TheCpusAskedForAreToldOf) {
     }
 }
 
+TEST(Filter, AWaitIsToldOfWhereItAsksWhatTheChildHasUsed) {
+    const auto wait = [](int number, unsigned place, std::uint64_t usage, std::uint64_t from,
+                         bool threads) {
+        seccomp_data call{number, AUDIT_ARCH_X86_64, from, {1, 1, 1, 1, 1, 1}};
+        call.args[place] = usage;
+        return ask(make_filter(threads), call).action;
+    };
+    for (const auto& [number, place] : {std::pair{SYS_wait4, 3U}, std::pair{SYS_waitid, 4U}}) {
+        EXPECT_EQ(wait(number, place, 0, program_code, true), SECCOMP_RET_ALLOW);
+        for (const std::uint64_t usage : {0x7ffe'0000'1000ULL, 0x7ffe'0000'0000ULL, 0x60'0000ULL}) {
+            EXPECT_EQ(wait(number, place, usage, program_code, true), SECCOMP_RET_USER_NOTIF);
+            EXPECT_EQ(wait(number, place, usage, runtime_code, true), SECCOMP_RET_ALLOW);
+            EXPECT_EQ(wait(number, place, usage, program_code, false), SECCOMP_RET_ALLOW);
+        }
+    }
+}
+
 TEST(Filter, WhoBeginsToTraceAProcessIsToldOfAndNothingElseOfTracing) {
     for (const bool threads : {true, false}) {
         for (const auto request : {PTRACE_ATTACH, PTRACE_SEIZE})

@@ -66,6 +66,8 @@ TEST(Messages, EveryTruncationIsRefused) {
 TEST(Messages, WhatFollowsTheEndIsRefused) {
     EXPECT_THROW(decode_join(encode(a_join()) + "x"), Error);
     EXPECT_THROW(decode_channel(encode(ChannelRequest{}) + "x"), Error);
+    EXPECT_THROW(decode_ended(encode(EndedRequest{}) + "x"), Error);
+    EXPECT_THROW(decode_used(encode(BodyUsed{}).substr(1)), Error);
     EXPECT_THROW(decode_joined(encode(Joined{1, "n0"}) + "x"), Error);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // CPU time that a child's threads have used is its parent's to see when the child has ended,
 // however it did, and was waited for; so is what a child of the child has used.
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 
 #include "program.h"
@@ -11,11 +13,21 @@ namespace {
 constexpr int threads = 3;
 constexpr std::int64_t each = 150'000'000;
 
+long milliseconds(const rusage& usage) {
+    return usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
+           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
+}
+
 long children_ms() {
     rusage usage;
     MUST(getrusage(RUSAGE_CHILDREN, &usage) == 0);
-    return usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
-           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
+    return milliseconds(usage);
+}
+
+long children_ticks() {
+    tms times_of;
+    MUST(times(&times_of) != -1);
+    return times_of.tms_cutime + times_of.tms_cstime;
 }
 
 void compute() {
@@ -46,8 +58,26 @@ void by_end_of_all_threads() {
     pthread_exit(nullptr);
 }
 
-// A child that ends so: what it adds, in ms, at least 400 of 450, and what an emulated machine
-// needs to make it.
+// No part of it can say anything.
+void by_signal() {
+    static int computed;
+    run_threads(threads, [](int) {
+        compute();
+        if (add(computed, 1) == threads - 1) kill(getpid(), SIGKILL);
+        for (;;) pause();
+    });
+}
+
+void by_another_program() {
+    run_threads(threads, [](int) { compute(); });
+    execl("/bin/true", "true", static_cast<char*>(nullptr));
+    _exit(1);
+}
+
+// At least 400 of 450, and what an emulated machine needs to make it.
+bool whole(long used) { return used >= 400 && used < 5000; }
+
+// A child that ends so: what it adds to the sum, and what a wait for it says.
 void run(const char* how, void (*end)(), bool below_another) {
     const long before = children_ms();
     const pid_t child = fork();
@@ -60,9 +90,23 @@ void run(const char* how, void (*end)(), bool below_another) {
         _exit(0);
     }
     if (child == 0) end();
-    MUST(waitpid(child, nullptr, 0) == child);
-    const long used = children_ms() - before;
-    std::printf("%s: %d\n", how, used >= 400 && used < 5000);
+    rusage usage;
+    MUST(wait4(child, nullptr, 0, &usage) == child);
+    std::printf("%s: %d %d\n", how, whole(milliseconds(usage)), whole(children_ms() - before));
+    std::fflush(stdout);
+}
+
+void run_with_waitid() {
+    const pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) by_return();
+    siginfo_t information{};
+    rusage usage{};
+    MUST(syscall(SYS_waitid, P_PID, child, &information, WEXITED | WNOWAIT, &usage) == 0);
+    const bool left = whole(milliseconds(usage));
+    MUST(syscall(SYS_waitid, P_PID, child, &information, WEXITED, &usage) == 0);
+    MUST(information.si_pid == child);
+    std::printf("waitid: %d %d\n", left, whole(milliseconds(usage)));
     std::fflush(stdout);
 }
 
@@ -72,11 +116,32 @@ int main() {
     run("a child that returns from main", by_return, false);
     run("a child that a thread ends", by_exit_of_the_last_thread, false);
     run("a child whose threads all end", by_end_of_all_threads, false);
+    run("a child that a signal kills", by_signal, false);
+    run("a child that executes another program", by_another_program, false);
     run("a child's child", by_return, true);
+    run("a child's child that a signal kills", by_signal, true);
+    run_with_waitid();
+    rusage of_nothing;
+    MUST(wait4(-1, nullptr, 0, &of_nothing) == -1 && errno == ECHILD);
+    const pid_t idle = fork();
+    if (idle == 0) _exit(0);
+    MUST(wait4(idle, nullptr, 0, &of_nothing) == idle);
+    std::printf("one that does nothing has nothing of the others': %d\n",
+                milliseconds(of_nothing) < 100);
     // A program that has threads itself sees the same, in whichever of them.
-    static int seen;
-    run_threads(2, [](int) { add(seen, children_ms() >= 1600 ? 1 : 0); });
-    std::printf("threads of the parent: %d\n", seen == 2);
+    static int seen, seen_in_ticks, seen_by_wait;
+    run_threads(2, [](int) {
+        add(seen, children_ms() >= 3200 ? 1 : 0);
+        add(seen_in_ticks, children_ticks() >= 320 ? 1 : 0);
+        const pid_t child = fork();
+        MUST(child >= 0);
+        if (child == 0) by_signal();
+        rusage usage;
+        MUST(wait4(child, nullptr, 0, &usage) == child);
+        add(seen_by_wait, whole(milliseconds(usage)) ? 1 : 0);
+    });
+    std::printf("threads of the parent: %d %d %d\n", seen == 2, seen_in_ticks == 2,
+                seen_by_wait == 2);
     std::fflush(stdout);
     run("a child of a program with threads", by_return, false);
 }
