@@ -32,8 +32,10 @@ int top(const Arguments& arguments);
 int profile(const Arguments& arguments);
 int move(const Arguments& arguments);
 
-// A connection to the daemon of the partition ($SSI_PARTITION, or "default") of this node. Throws
-// Error when there is none, or when what answers is not root's.
+// $SSI_PARTITION, or "default".
+std::string partition();
+// A connection to the daemon of that partition of this node. Throws std::exception when there is
+// none, or when what answers is not root's.
 os::Fd connect_to_daemon();
 
 }  // namespace holon::ssi::cli

@@ -9,7 +9,7 @@
 #include "plugins/os/error.h"
 #include "ssi/cli/command.h"
 #include "ssi/daemon/client.h"
-#include "ssi/daemon/socket.h"
+#include "ssi/enter/enter.h"
 
 namespace holon::ssi::cli {
 namespace {
@@ -70,17 +70,12 @@ int dispatch(Arguments arguments) {
 
 }  // namespace
 
-os::Fd connect_to_daemon() {
+std::string partition() {
     const char* given = std::getenv("SSI_PARTITION");
-    const std::string partition = given != nullptr ? given : daemon::default_partition;
-    os::Fd socket = daemon::connect_local(daemon::client_address(partition));
-    if (!socket.valid())
-        throw Error("no ssid of partition {} runs on this node ({})", partition, errno_text());
-    // Any user can take an abstract address that is free.
-    if (const uid_t uid = daemon::credentials_of(socket.get()).uid; uid != 0)
-        throw Error("what answers as ssid belongs to uid {}, not to root", uid);
-    return socket;
+    return given != nullptr ? given : daemon::default_partition;
 }
+
+os::Fd connect_to_daemon() { return enter::connect_to_daemon(partition()); }
 
 }  // namespace holon::ssi::cli
 

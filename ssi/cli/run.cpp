@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <iostream>
 
 #include "plugins/os/error.h"
 #include "ssi/cli/command.h"
-#include "ssi/daemon/client.h"
-#include "ssi/daemon/socket.h"
-#include "ssi/inject/filter.h"
+#include "ssi/enter/enter.h"
 #include "ssi/runtime/parameters.h"
 
 namespace holon::ssi::cli {
@@ -66,31 +60,6 @@ Options parse(const Arguments& arguments) {
     return options;
 }
 
-// Where the daemon puts the views of /proc and /sys. Only root can have it; other users have what
-// they were started in.
-void own_mounts() {
-    if (::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0)
-        ::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
-}
-
-void hand_over(const os::Fd& daemon, const os::Fd& listener, std::uint32_t flags) {
-    const daemon::ClientMessage message{.request = daemon::ClientRequest::run, .flags = flags};
-    daemon::ClientAnswer answer{};
-    if (!daemon::send_packet(daemon.get(),
-                             {reinterpret_cast<const char*>(&message), sizeof message},
-                             listener.get()))
-        throw Error("run: ssid is gone");
-    const auto packet = daemon::receive_packet(daemon.get(), sizeof answer);
-    if (!packet || packet->bytes.size() != sizeof answer) throw Error("run: ssid is gone");
-    std::memcpy(&answer, packet->bytes.data(), sizeof answer);
-    const std::string text(answer.text, ::strnlen(answer.text, sizeof answer.text));
-    if (answer.good != 1) throw Error("run: {}", text);
-    // It is mapped with the rights of the program: without them all would run at home, unexplained.
-    if (!os::Fd(::open(text.c_str(), O_RDONLY | O_CLOEXEC)).valid())
-        throw Error("run: {}: {}: install ssi-runtime where every user can read it", text,
-                    errno_text());
-}
-
 }  // namespace
 
 int run(const Arguments& arguments) {
@@ -99,13 +68,10 @@ int run(const Arguments& arguments) {
         std::cout << help;
         return 0;
     }
-    {
-        const os::Fd daemon = connect_to_daemon();
-        const os::Fd listener =
-            inject::install_filter((options.flags & Parameters::home_only) == 0);
-        // Without one this is a program of an outer `ssi run`, and what it starts is too.
-        if (listener.valid() && (options.flags & Parameters::home_only) == 0) own_mounts();
-        if (listener.valid()) hand_over(daemon, listener, options.flags);
+    try {
+        enter::enter(partition(), options.flags);
+    } catch (const std::exception& error) {
+        throw Error("run: {}", error.what());
     }
     std::vector<char*> words;
     for (std::size_t i = options.program; i < arguments.size(); ++i)

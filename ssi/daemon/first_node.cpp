@@ -24,9 +24,16 @@
 namespace holon::ssi::daemon {
 namespace {
 
+std::uint32_t nodes_up(const Members& members) {
+    std::uint32_t up = 0;
+    for (const MemberInfo& member : members.list())
+        if (member.up) ++up;
+    return up;
+}
+
 // One member's link, from its request to join to its loss: a ping with the table of members, a
 // pong, over and over.
-void serve_member(const Node& node, Members& members, Peers& peers, const Views& views,
+void serve_member(Node& node, Members& members, Peers& peers, const Views& views,
                   Connection connection) {
     const Message request = connection.receive();
     if (request.type != MessageType::join) throw Error("a member that does not join");
@@ -44,6 +51,7 @@ void serve_member(const Node& node, Members& members, Peers& peers, const Views&
     connection.send({MessageType::joined, encode(Joined{number, node.name})});
     spdlog::info("node {} ({}, {}, {} CPUs) has joined", number, join.name, endpoint.text(),
                  join.cpus);
+    node.ready.up(nodes_up(members));
     try {
         while (members.is_current(number, join.instance)) {
             connection.send({MessageType::ping, encode(members.list())}, node.timeout);
@@ -131,6 +139,7 @@ void run_first_node(Node& node, Keeper keeper) {
     });
     spdlog::info("first node {} of partition {} on {}, {} CPUs", node.name, node.partition,
                  node.listen.text(), node.cpus);
+    node.ready.up(nodes_up(members));
     wait_for_end();
     exit_now();
 }

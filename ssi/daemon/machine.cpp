@@ -12,8 +12,9 @@
 namespace holon::ssi::daemon {
 namespace {
 
-// Leaf, subleaf, register (0 = EAX … 3 = EDX), and what is left out of the word: bit 31 of 1:ECX
-// says only whether there is a hypervisor.
+// Leaf, subleaf, register (0 = EAX … 3 = EDX), and what is left out of the word. Bit 31 of 1:ECX
+// says only whether there is a hypervisor; bit 28 of 1:EDX and bit 1 of 80000001:ECX whether the
+// processor has several logical CPUs, which nodes of unequal size differ in.
 struct Word {
     std::uint32_t leaf, subleaf;
     int reg;
@@ -23,14 +24,14 @@ struct Word {
 constexpr std::array<Word, 12> words{{
     {0, 0, 1, 0, "vendor"},
     {1, 0, 2, 1u << 31, "1:ECX"},
-    {1, 0, 3, 0, "1:EDX"},
+    {1, 0, 3, 1u << 28, "1:EDX"},
     {7, 0, 1, 0, "7:EBX"},
     {7, 0, 2, 0, "7:ECX"},
     {7, 0, 3, 0, "7:EDX"},
     {7, 1, 0, 0, "7.1:EAX"},
     {7, 1, 3, 0, "7.1:EDX"},
     {0xd, 1, 0, 0, "D.1:EAX"},
-    {0x80000001, 0, 2, 0, "80000001:ECX"},
+    {0x80000001, 0, 2, 1u << 1, "80000001:ECX"},
     {0x80000001, 0, 3, 0, "80000001:EDX"},
     {0x80000008, 0, 1, 0, "80000008:EBX"},
 }};

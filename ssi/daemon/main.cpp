@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ssid: one per node; joins the nodes of a partition and puts the engine into programs.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -55,6 +56,11 @@ po::options_description make_options() {
         "what is put into programs; the same file at the same path on all nodes");
     add("timeout", po::value<unsigned>()->value_name("SECONDS")->default_value(60),
         "silence after which a node is lost");
+    add("ready-fd", po::value<int>()->value_name("FD"),
+        "writes a newline there, and closes it, when this node has joined, the first node when "
+        "--nodes are up");
+    add("nodes", po::value<unsigned>()->value_name("N")->default_value(1),
+        "how many nodes --ready-fd waits for on the first node");
     add("verbose", "log more");
     add("help,h", "this text");
     add("version", "the version");
@@ -95,8 +101,18 @@ void check(const po::variables_map& values, const std::vector<std::string>& rest
     if (values.count("cpus") != 0)
         if (const unsigned cpus = values["cpus"].as<unsigned>(); cpus == 0 || cpus > 4096)
             throw po::error("--cpus is from 1 to 4096");
+    if (const unsigned nodes = values["nodes"].as<unsigned>(); nodes == 0 || nodes > max_nodes)
+        throw po::error(fmt::format("--nodes is from 1 to {}", max_nodes));
     if (const unsigned timeout = values["timeout"].as<unsigned>(); timeout < 1 || timeout > 86400)
         throw po::error("--timeout is from 1 to 86400 seconds");
+}
+
+Readiness readiness(const po::variables_map& values) {
+    if (values.count("ready-fd") == 0) return {};
+    const int fd = values["ready-fd"].as<int>();
+    if (fd <= 2 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        throw Error("--ready-fd: descriptor {} is not open here, or is a standard one", fd);
+    return {os::Fd(fd), values.count("join") != 0 ? 1 : values["nodes"].as<unsigned>()};
 }
 
 Node make_node(const po::variables_map& values) {
@@ -111,7 +127,8 @@ Node make_node(const po::variables_map& values) {
               .trust = {read_key(key), plain},
               .cpus = values.count("cpus") != 0 ? values["cpus"].as<unsigned>() : usable_cpus(),
               .timeout = std::chrono::seconds(values["timeout"].as<unsigned>()),
-              .runtime = inject::load_runtime(values["runtime"].as<std::string>())};
+              .runtime = inject::load_runtime(values["runtime"].as<std::string>()),
+              .ready = readiness(values)};
     if (values.count("join") != 0) node.home = resolve(values["join"].as<std::string>());
     if (!is_name(node.name))
         throw Error("this node's hostname, '{}', does not do as its name; give one with --name",

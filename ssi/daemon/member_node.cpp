@@ -46,7 +46,7 @@ struct Refused {
 };
 
 // From joining to the loss of the link. NUMBER is asked for, and set.
-void be_member(const Node& node, std::atomic<std::uint32_t>& number, View& view) {
+void be_member(Node& node, std::atomic<std::uint32_t>& number, View& view) {
     Connection connection =
         Connection::connect(*node.home, node.trust, Purpose::member, node.timeout);
     const Join join{node.instance, node.name,           node.listen.port(), number,
@@ -61,6 +61,7 @@ void be_member(const Node& node, std::atomic<std::uint32_t>& number, View& view)
     number = joined.number;
     spdlog::info("node {} of the partition of {} ({})", joined.number, joined.home,
                  node.home->text());
+    node.ready.up(1);
     const KernelCpus kernel = inject::usable_cpus();
     for (;;) {
         const Message ping = connection.receive(node.timeout);

@@ -14,6 +14,7 @@
 #include "ssi/daemon/key.h"
 #include "ssi/daemon/machine.h"
 #include "ssi/daemon/messages.h"
+#include "ssi/daemon/readiness.h"
 #include "ssi/daemon/socket.h"
 #include "ssi/inject/runtime_file.h"
 
@@ -30,6 +31,7 @@ struct Node {
     inject::RuntimeFile runtime;
     Machine machine = this_machine();
     Digest instance = random_digest();
+    Readiness ready{};
 };
 
 // Runs a daemon until SIGTERM or SIGINT; these must be blocked in the calling thread, the only one

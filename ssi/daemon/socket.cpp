@@ -24,14 +24,6 @@ void set(int fd, int level, int option, int value) {
     ::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-std::pair<sockaddr_un, socklen_t> abstract(const std::string& name) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (name.size() + 1 > sizeof address.sun_path) throw Error("{}: the name is too long", name);
-    std::copy(name.begin(), name.end(), address.sun_path + 1);
-    return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
-}
-
 }  // namespace
 
 bool wait_for(int fd, short events, Deadline deadline) {
@@ -187,20 +179,12 @@ void write_exactly(int fd, std::string_view bytes, Deadline deadline) {
 }
 
 os::Fd listen_local(const std::string& name) {
-    const auto [address, size] = abstract(name);
+    const auto [address, size] = enter::local_address(name);
     os::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!fd.valid() || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
         ::listen(fd.get(), 1024) != 0)
         throw Error("cannot listen on @{}: {}{}", name, errno_text(),
                     errno == EADDRINUSE ? "; another ssid of this partition runs here" : "");
-    return fd;
-}
-
-os::Fd connect_local(const std::string& name) {
-    const auto [address, size] = abstract(name);
-    os::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    if (!fd.valid() || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
-        return {};
     return fd;
 }
 
@@ -213,14 +197,6 @@ os::Fd accept_from(const os::Fd& listener) {
     }
 }
 
-ucred credentials_of(int fd) {
-    ucred who{};
-    socklen_t size = sizeof who;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
-        throw Error("the kernel does not say who connects: {}", errno_text());
-    return who;
-}
-
 std::vector<gid_t> groups_of(int fd) {
     std::vector<gid_t> groups(64);
     for (;;) {
@@ -231,57 +207,6 @@ std::vector<gid_t> groups_of(int fd) {
         groups.resize(size / sizeof(gid_t));
         if (good) return groups;
     }
-}
-
-bool send_packet(int fd, std::string_view bytes, int descriptor) {
-    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (descriptor >= 0) {
-        message.msg_control = room;
-        message.msg_controllen = sizeof room;
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    }
-    ssize_t count = 0;
-    do count = ::sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (count < 0 && errno == EINTR);
-    return count == static_cast<ssize_t>(bytes.size());
-}
-
-std::optional<Packet> receive_packet(int fd, std::size_t limit) {
-    Packet packet;
-    packet.bytes.resize(limit);
-    iovec part{packet.bytes.data(), limit};
-    alignas(cmsghdr) char room[CMSG_SPACE(4 * sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = room;
-    message.msg_controllen = sizeof room;
-    ssize_t count = 0;
-    do count = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    while (count < 0 && errno == EINTR);
-    if (count < 0) return std::nullopt;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t descriptors = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < descriptors; ++i) {
-            int descriptor = -1;
-            std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof descriptor, sizeof descriptor);
-            os::Fd owned(descriptor);
-            if (!packet.fd.valid()) packet.fd = std::move(owned);
-        }
-    }
-    if (count == 0 || (message.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
-    packet.bytes.resize(static_cast<std::size_t>(count));
-    return packet;
 }
 
 }  // namespace holon::ssi::daemon

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "plugins/os/fd.h"
+#include "ssi/enter/local_socket.h"
 
 namespace holon::ssi::daemon {
 
@@ -51,22 +52,16 @@ bool wait_for(int fd, short events, Deadline deadline);
 std::string read_exactly(int fd, std::size_t size, Deadline deadline);
 void write_exactly(int fd, std::string_view bytes, Deadline deadline);
 
-// Abstract SOCK_SEQPACKET sockets, NAME without the leading zero byte.
+// Local sockets (ssi/enter/local_socket.h).
+using enter::connect_local;
+using enter::credentials_of;
+using enter::Packet;
+using enter::receive_packet;
+using enter::send_packet;
 os::Fd listen_local(const std::string& name);
-os::Fd connect_local(const std::string& name);
 // The next connection, however long it takes. When there is no descriptor left for it, it waits
 // until there is.
 os::Fd accept_from(const os::Fd& listener);
-ucred credentials_of(int fd);
 std::vector<gid_t> groups_of(int fd);
-
-struct Packet {
-    std::string bytes;
-    os::Fd fd;  // the first descriptor that came along; more are closed
-};
-// False when the other end is gone.
-bool send_packet(int fd, std::string_view bytes, int descriptor = -1);
-// nullopt at the end, or for a packet above `limit`.
-std::optional<Packet> receive_packet(int fd, std::size_t limit);
 
 }  // namespace holon::ssi::daemon

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ssi/inject/filter.h"
+#include "ssi/enter/filter.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -13,11 +13,12 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <stdexcept>
+#include <system_error>
 
-#include "plugins/os/error.h"
 #include "ssi/runtime/layout.h"
 
-namespace holon::ssi::inject {
+namespace holon::ssi::enter {
 namespace {
 
 constexpr std::uint32_t i386_execve = 11;
@@ -70,7 +71,7 @@ std::vector<sock_filter> assemble(const std::vector<Step>& steps) {
         if (to == To::next) return 0;
         for (std::size_t i = from + 1; i < steps.size(); ++i)
             if (steps[i].label == to) return static_cast<std::uint8_t>(i - from - 1);
-        throw Error("the filter has a jump to nowhere");
+        throw std::logic_error("the filter has a jump to nowhere");
     };
     std::vector<sock_filter> program;
     for (std::size_t i = 0; i < steps.size(); ++i)
@@ -158,12 +159,13 @@ os::Fd install_filter(bool threads) {
     std::vector<sock_filter> program = make_filter(threads);
     const sock_fprog given{static_cast<unsigned short>(program.size()), program.data()};
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        throw Error("cannot give up new privileges: {}", errno_text());
+        throw std::system_error(errno, std::generic_category(), "cannot give up new privileges");
     constexpr unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &given);
     if (listener < 0 && errno == EBUSY) return {};
-    if (listener < 0) throw Error("the kernel refuses the filter: {}", errno_text());
+    if (listener < 0)
+        throw std::system_error(errno, std::generic_category(), "the kernel refuses the filter");
     return os::Fd(static_cast<int>(listener));
 }
 
-}  // namespace holon::ssi::inject
+}  // namespace holon::ssi::enter

@@ -12,7 +12,7 @@
 
 #include "plugins/os/fd.h"
 
-namespace holon::ssi::inject {
+namespace holon::ssi::enter {
 
 // THREADS: tell of new threads too; without, processes never leave home.
 std::vector<sock_filter> make_filter(bool threads);
@@ -20,7 +20,7 @@ std::vector<sock_filter> make_filter(bool threads);
 // Puts the filter on the calling thread and its children to come and returns the descriptor from
 // which exec calls are served: the caller's own exec waits for it from now on. Sets no_new_privs.
 // Empty when this process already is under such a filter (a program has one listener at most).
-// Throws Error.
+// Throws std::exception.
 os::Fd install_filter(bool threads);
 
-}  // namespace holon::ssi::inject
+}  // namespace holon::ssi::enter

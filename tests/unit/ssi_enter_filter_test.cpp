@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ssi/inject/filter.h"
+#include "ssi/enter/filter.h"
 
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -13,7 +13,7 @@
 
 #include "ssi/runtime/layout.h"
 
-namespace holon::ssi::inject {
+namespace holon::ssi::enter {
 namespace {
 
 constexpr std::uint64_t program_code = 0x5555'5555'1234;
@@ -153,4 +153,4 @@ TEST(Filter, AllOtherCallsAreAllowedByTheirNumberAlone) {
 }
 
 }  // namespace
-}  // namespace holon::ssi::inject
+}  // namespace holon::ssi::enter
