@@ -24,6 +24,7 @@
 #include "guest/log.h"
 #include "guest/modules.h"
 #include "guest/network.h"
+#include "guest/smp.h"
 #include "plugins/os/fd.h"
 
 namespace holon::guest {
@@ -69,15 +70,16 @@ void mount_root(DeviceEvents& events, const std::string& device, const std::stri
                             "holon.root=" + device + ": cannot mount");
 }
 
-// Gives the initramfs' memory back. Only what lies on DEVICE is touched.
-void remove_contents(os::Fd folder, dev_t device) {
+// Gives the initramfs' memory back. Only what lies on DEVICE is touched, and not what is called
+// EXCEPT.
+void remove_contents(os::Fd folder, dev_t device, std::string_view except = {}) {
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(folder.get()), ::closedir);
     if (!entries) return;
     const int at = folder.release();
     while (const auto* entry = ::readdir(entries.get())) {
         const std::string_view name = entry->d_name;
         struct stat status {};
-        if (name == "." || name == ".." ||
+        if (name == "." || name == ".." || name == except ||
             ::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
             status.st_dev != device)
             continue;
@@ -92,8 +94,7 @@ void remove_contents(os::Fd folder, dev_t device) {
     }
 }
 
-// As switch_root(8): pivot_root does not work from the initramfs. This process goes on from its
-// unlinked file.
+// As switch_root(8): pivot_root does not work from the initramfs.
 void switch_root() {
     os::Fd old(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat status {};
@@ -111,7 +112,8 @@ void switch_root() {
         ::chroot(".") < 0 || ::chdir("/") < 0)
         throw std::system_error(errno, std::generic_category(),
                                 "cannot switch to the root file system");
-    if (in_memory) remove_contents(std::move(old), status.st_dev);
+    // In /holon are this program and what it has kept.
+    if (in_memory) remove_contents(std::move(old), status.st_dev, "holon");
 }
 
 void mount_the_rest() {
@@ -163,6 +165,8 @@ void bring_up_system() {
     mount_at("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
     DeviceEvents events;
     load_modules("/holon/modules.load");
+    EngineFiles engine;
+    engine.keep();
     const auto command_line = read_file_or_empty("/proc/cmdline");
     if (const auto device = kernel_parameter(command_line, "holon.root"); !device.empty()) {
         const auto type = kernel_parameter(command_line, "holon.rootfstype");
@@ -174,6 +178,7 @@ void bring_up_system() {
         switch_root();
     }
     mount_the_rest();
+    engine.put();
     bring_up_loopback();
 }
 

@@ -25,7 +25,7 @@ int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    throw std::runtime_error("configure: entropy: not hexadecimal");
+    throw std::runtime_error("configure: entropy or key: not hexadecimal");
 }
 
 std::string decode_hex(const std::string& text) {
@@ -80,6 +80,10 @@ GuestConfig parse_config(const std::string& text) {
         for (const auto& file : *files)
             config.files.push_back(
                 {file.at("path"), file.value("mode", mode_t{0644}), file.at("content")});
+    if (const auto smp = json.find("smp"); smp != json.end() && !smp->is_null())
+        config.smp = SmpConfig{smp->at("name"),  smp->at("address"),
+                               smp->at("home"),  decode_hex(smp->at("key")),
+                               smp->at("nodes"), smp->at("encrypted")};
     config.time_ns = json.value("time_ns", std::int64_t{0});
     config.entropy = decode_hex(json.value("entropy", ""));
     config.job = json.value("job", "");
@@ -123,6 +127,7 @@ void Configurator::apply(const std::string& text, std::function<void(std::string
             run_restore_hooks(loop_, reaper_, hooks, [done] { done({}); });
         };
     }
+    if (config.smp && !ssid_.started()) return ssid_.start(*config.smp, std::move(done));
     if (!config.ssh || !config.network || sshd_started_) return done({});
     if (!cgroup_root_.empty() && !sshd_group_.valid()) sshd_group_ = Cgroup(cgroup_root_ + "/sshd");
     start_sshd(loop_, reaper_, sshd_group_,

@@ -8,6 +8,7 @@
 
 #include "guest/loop.h"
 #include "guest/network.h"
+#include "guest/smp.h"
 #include "guest/sshd.h"
 #include "guest/users.h"
 
@@ -27,6 +28,7 @@ struct GuestConfig {
     std::optional<NetworkConfig> network;
     User user;
     std::optional<SshKeys> ssh;
+    std::optional<SmpConfig> smp;  // the VM is one of a virtual SMP
     std::vector<ConfiguredFile> files;
     std::int64_t time_ns = 0;
     std::string entropy;   // decoded
@@ -49,9 +51,14 @@ void write_config(const std::string& root, GuestConfig& config);
 class Configurator {
   public:
     Configurator(Loop& loop, Reaper& reaper, std::string cgroup_root)
-        : loop_(loop), reaper_(reaper), cgroup_root_(std::move(cgroup_root)) {}
+        : loop_(loop),
+          reaper_(reaper),
+          cgroup_root_(cgroup_root),
+          ssid_(loop, reaper, cgroup_root) {}
     // Throws std::exception, or calls DONE: empty for success, else the reason.
     void apply(const std::string& text, std::function<void(std::string)> done);
+    // Sessions here are programs of a virtual SMP.
+    bool home_of_smp() const { return ssid_.is_home(); }
 
   private:
     Loop& loop_;
@@ -59,6 +66,7 @@ class Configurator {
     std::string cgroup_root_;
     Cgroup sshd_group_;
     bool sshd_started_ = false;
+    Ssid ssid_;
 };
 
 }  // namespace holon::guest

@@ -48,7 +48,8 @@ class Launching {
         ::_exit(status);
     }
 
-    [[noreturn]] void run(const Cgroup& cgroup, int in, int out, int err) {
+    [[noreturn]] void run(const Cgroup& cgroup, const std::function<void()>& enter, int in, int out,
+                          int err) {
         default_signals();
         if (cgroup.valid() && !cgroup.join())
             fail_with(126,
@@ -59,6 +60,7 @@ class Launching {
             fail_with(126, "cannot set up standard input and output");
         // Ours all close at exec; those that whoever started us left open do not.
         ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+        enter();
         take_limits();
         ::umask(request_.umask);
         become_user();
@@ -228,7 +230,7 @@ void set_window_size(int pty_master, const WindowSize& size) {
     ::ioctl(pty_master, TIOCSWINSZ, &value);
 }
 
-Child launch(const OpenRequest& request, const Cgroup& cgroup) {
+Child launch(const OpenRequest& request, const Cgroup& cgroup, const std::function<void()>& enter) {
     Child child;
     os::Fd in, out, err;  // the child's ends
     if (request.pty) {
@@ -265,8 +267,8 @@ Child launch(const OpenRequest& request, const Cgroup& cgroup) {
     if (child.pid == 0) {
         Launching launching(request, report.write.get());
         try {
-            if (request.pty) launching.run(cgroup, slave, slave, slave);
-            launching.run(cgroup, in.get(), out.get(), err.get());
+            if (request.pty) launching.run(cgroup, enter, slave, slave, slave);
+            launching.run(cgroup, enter, in.get(), out.get(), err.get());
         } catch (const std::exception& error) {
             launching.fail_with(126, error.what());
         }

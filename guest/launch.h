@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,9 +51,9 @@ struct Child {
 };
 
 // Returns once the child is forked; what happens in it until exec is told through `report`. A
-// process that cannot be moved into CGROUP (where that is valid) is not started. Throws
-// std::system_error.
-Child launch(const OpenRequest& request, const Cgroup& cgroup);
+// process that cannot be moved into CGROUP (where that is valid) is not started, nor one in which
+// ENTER throws (session.h). Throws std::system_error.
+Child launch(const OpenRequest& request, const Cgroup& cgroup, const std::function<void()>& enter);
 
 void set_window_size(int pty_master, const WindowSize& size);
 

@@ -19,6 +19,8 @@
 #include "guest/link.h"
 #include "guest/log.h"
 #include "guest/poweroff.h"
+#include "ssi/daemon/client.h"
+#include "ssi/enter/enter.h"
 
 namespace holon::guest {
 namespace {
@@ -69,6 +71,9 @@ std::string boot_id() {
 
     EngineOptions options;
     options.sessions.cgroup_root = cgroups ? cgroup_root : "";
+    options.sessions.enter = [&] {
+        if (configurator.home_of_smp()) ssi::enter::enter(ssi::daemon::default_partition, 0);
+    };
     options.boot_id = boot_id();
     options.configure = [&](const std::string& text, std::function<void(std::string)> done) {
         configurator.apply(text, std::move(done));

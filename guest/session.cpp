@@ -70,7 +70,7 @@ void Session::open(const std::string& text) {
         auto request = parse_open(text);
         if (!options_.cgroup_root.empty()) cgroup_ = Cgroup(options_.cgroup_root + "/s-" + hex_);
         if (request.script) store_script(request);
-        auto child = launch(request, cgroup_);
+        auto child = launch(request, cgroup_, options_.enter);
         pid_ = child.pid;
         alive_ = true;
         group_empty_ = false;

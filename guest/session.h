@@ -25,6 +25,9 @@ struct SessionOptions {
     std::string scripts = "/run/holon/scripts";
     std::chrono::milliseconds unattended{
         120'000};  // with no host attached for so long, a session is killed
+    // Called in each first process, as root, before it becomes the user; what it throws is why the
+    // program cannot be started.
+    std::function<void()> enter = [] {};
 };
 
 class Session {

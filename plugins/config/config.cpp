@@ -217,6 +217,7 @@ spec::Limits Config::spec_limits() const {
     result.allow_user_files = images.allow_user_files;
     result.add_memory_reserve = vm.add_memory_reserve;
     result.allow_smp = limits.allow_smp;
+    result.max_smp_nodes = limits.max_smp_nodes;
     result.rules = limits.rules;
     return result;
 }

@@ -49,11 +49,15 @@ struct Config {
         std::uint32_t mtu = 1450;         // of the guests' interfaces
     } network;
     struct {
+        bool encrypt = true;  // between the VMs of a virtual SMP
+    } smp;
+    struct {
         std::uint32_t max_vms = spec::max_vms;
         std::uint32_t max_vm_cpus = spec::max_vm_cpus;
         std::uint64_t max_vm_memory_mb = 0;  // 0: no limit but the allocation
         std::uint32_t max_boot_timeout_s = 3600;
-        bool allow_smp = false;  // --vm-smp is accepted
+        bool allow_smp = true;  // --vm-smp is accepted
+        std::uint32_t max_smp_nodes = spec::max_smp_nodes;
         std::vector<spec::Limits::Rule> rules;
     } limits;
 

@@ -45,11 +45,12 @@ std::vector<Image> list(const config::Config& config);
 // images known here.
 Image find(const config::Config& config, const std::string& name_or_path, const os::Identity& who);
 
-// The initramfs of IMAGE with holon-guest appended: made once per (image, agent) in CACHE_DIR and
-// shared by all VMs (it holds no secrets; per-job settings travel over the channel). Returns its
-// path.
+// The initramfs of IMAGE with holon-guest appended, and, where ENGINE names that folder, with the
+// engine of virtual SMPs (ssi/bundle): made once per (image, agent, engine) in CACHE_DIR and shared
+// by all VMs (it holds no secrets; per-job settings travel over the channel). Returns its path.
 std::filesystem::path initrd_with_agent(const Image& image, const std::filesystem::path& agent,
-                                        const std::filesystem::path& cache_dir);
+                                        const std::filesystem::path& cache_dir,
+                                        const std::filesystem::path& engine = {});
 
 // Of each image: whether that was done before, so that its next boot need not wait for it.
 std::vector<bool> prepared(const std::vector<Image>& images, const std::filesystem::path& agent,

@@ -192,6 +192,8 @@ std::optional<Queued> decide(const std::vector<std::string>& environment, const 
     request.node_memory_mb = job.node_memory_mb;
     request.cpu_memory_mb = job.cpu_memory_mb;
     request.work_dir = job.work_dir;
+    request.tasks_per_node = job.tasks_per_node != 0;
+    request.distribution = job.distribution;
 
     // Where the nodes are left open the VMs say how many there may be, and each VM wants a CPU at
     // least.
@@ -212,8 +214,8 @@ std::optional<Queued> decide(const std::vector<std::string>& environment, const 
     }
     if (!again && spec.vm_count != 0 && (job.max_nodes == 0 || job.max_nodes > spec.vm_count))
         queued.max_nodes = spec.vm_count;
-    if (const std::string most = text_of(given, "vm-smp"); !most.empty())
-        if (const auto nodes = static_cast<std::uint32_t>(std::stoul(most));
+    if (!again && spec.mode == spec::Mode::smp)
+        if (const auto nodes = spec::most_smp_nodes(given, limits, request);
             job.max_nodes == 0 || job.max_nodes > nodes)
             queued.max_nodes = nodes;
     queued.in_vms = true;

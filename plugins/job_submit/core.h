@@ -20,7 +20,8 @@ struct Job {
     std::uint32_t tasks = 0, tasks_per_node = 0, cpus_per_task = 0;
     std::uint32_t min_cpus = 0, min_cpus_per_node = 0;
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
-    bool whole_nodes = false;  // --exclusive: the node's CPUs, however many there are
+    bool distribution = false;  // --distribution is given
+    bool whole_nodes = false;   // --exclusive: the node's CPUs, however many there are
     std::string work_dir;
     std::string partition;  // the default one where the user named none; "": there is none
     std::string user;

@@ -135,6 +135,8 @@ Job job_of(const job_desc_msg_t& description) {
     job.max_nodes = given(description.max_nodes);
     job.tasks = given(description.num_tasks);
     job.tasks_per_node = given16(description.ntasks_per_node);
+    job.distribution = description.task_dist != NO_VAL &&
+                       (description.task_dist & SLURM_DIST_STATE_BASE) != SLURM_DIST_UNKNOWN;
     job.cpus_per_task = given16(description.cpus_per_task);
     job.min_cpus = given(description.min_cpus);
     job.min_cpus_per_node = given16(description.pn_min_cpus);

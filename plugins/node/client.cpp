@@ -15,6 +15,7 @@
 #include "plugins/node/daemon.h"
 #include "plugins/node/epilog.h"
 #include "plugins/node/preemption.h"
+#include "plugins/node/relay.h"
 #include "plugins/node/session.h"
 #include "plugins/os/error.h"
 
@@ -175,15 +176,41 @@ json resume_of(const checkpoint::SavedSession& saved) {
     return resume;
 }
 
+// The run of which another node's holond relays a task (relay.h).
+Task<std::shared_ptr<Run>> run_of_relay(Daemon& daemon, const Connection& client,
+                                        const json& request) {
+    if (client.uid() != 0) throw Error("'session' is for local clients");
+    const auto key = std::make_pair(request.at("job").get<std::uint32_t>(),
+                                    request.at("restart").get<std::uint32_t>());
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    while (!daemon.runs.count(key)) {
+        const bool in_time = co_await daemon.changed.wait(deadline);
+        if (!in_time && !daemon.runs.count(key))
+            throw Error("job {}.{} is not known on {}", key.first, key.second, daemon.host);
+    }
+    co_return daemon.runs.at(key);
+}
+
 Task<void> session(Daemon& daemon, Connection& client, const json& request) {
-    if (!client.local()) throw Error("'session' is for local clients");
-    auto run = run_for(daemon, client, request);
+    std::shared_ptr<Run> run;
+    if (client.local())
+        run = run_for(daemon, client, request);
+    else
+        run = co_await run_of_relay(daemon, client, request);
     auto id = std::stoull(request.at("session").get<std::string>(), nullptr, 16);
     if (run->failed()) throw Error("{}", run->failure());
     if (!run->plan()) throw Error("job {} has no VMs yet", run->job().id);
+    const std::string node =
+        client.local() ? run->prolog().node : request.at("from").get<std::string>();
+    const bool smp = run->prolog().spec.mode == spec::Mode::smp;
     const auto& planned =
-        plan::vm_for_task(*run->plan(), run->prolog().node, request.value("local_task", 0u),
-                          std::max(1u, request.value("local_tasks", 1u)));
+        smp ? plan::home(*run->plan())
+            : plan::vm_for_task(*run->plan(), node, request.value("local_task", 0u),
+                                std::max(1u, request.value("local_tasks", 1u)));
+    if (client.local() && planned.node != run->prolog().node) {
+        co_await relay_session(daemon, client, run, request, planned.node);
+        co_return;
+    }
     LocalVm* local = nullptr;
     for (auto& vm : run->vms())
         if (vm->vm.index == planned.index) local = vm.get();
@@ -195,6 +222,7 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
     if (run->failed()) throw Error("{}", run->failure());
     if (run->stopping()) throw Error("job {} has ended", run->job().id);
     json reply = {{"ok", true}, {"vm", planned.name}, {"env", run->vm_environment(planned)}};
+    if (smp) reply["smp"] = run->smp_environment();
     if (!request.value("resume", false)) {
         const std::string step = request.value("step", std::string());
         const auto* saved = run->session_to_go_on_with(step, planned.index);

@@ -34,6 +34,8 @@ Task<void> send_changes(std::shared_ptr<Run> run, std::shared_ptr<Connection> co
     connection->close();
 }
 
+}  // namespace
+
 Task<std::shared_ptr<Connection>> connect_to(Daemon& daemon, const std::string& node) {
     auto address = co_await blocking(daemon.pool, [&] { return network::resolve(node); });
     asio::ip::tcp::socket socket(daemon.io);
@@ -51,8 +53,6 @@ Task<std::shared_ptr<Connection>> connect_to(Daemon& daemon, const std::string& 
     connection->address_to(node);
     co_return connection;
 }
-
-}  // namespace
 
 Task<void> report_end_to_head(Daemon& daemon, std::shared_ptr<Run> run) {
     try {

@@ -17,3 +17,11 @@
 #pragma once
 
 #include "plugins/node/daemon.h"
+
+namespace holon::node {
+
+// To NODE's holond; each message is sealed and says that it is for NODE. Throws where it cannot be
+// reached within some seconds.
+Task<std::shared_ptr<class Connection>> connect_to(Daemon& daemon, const std::string& node);
+
+}  // namespace holon::node

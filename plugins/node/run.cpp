@@ -41,6 +41,8 @@ VmState vm_state(const std::string& text) {
     return VmState::waiting;
 }
 
+std::string smp_hostname(plan::Job job) { return fmt::format("smp-{}", job.id); }
+
 std::string Run::name() const { return fmt::format("{}.{}", prolog_.job.id, prolog_.job.restart); }
 
 void Run::phase(const std::string& text) {
@@ -219,7 +221,15 @@ nlohmann::json Run::vm_environment(const plan::Vm& vm) const {
             {"HOLON_VM_NAME", vm.name},
             {"HOLON_NUM_VMS", std::to_string(names.size())},
             {"HOLON_NODELIST", plan::compress_hostlist(names)},
-            {"HOLON_HOSTFILE", "/run/holon/hostfile"}};
+            {"HOLON_HOSTFILE", "/run/holon/hostfile"},
+            {"HOLON_HOST_NODELIST", plan::compress_hostlist(prolog_.nodes)},
+            {"HOLON_HOST_CPUS_PER_NODE", fmt::format("{}", fmt::join(prolog_.cpus, ","))}};
+}
+
+nlohmann::json Run::smp_environment() const {
+    std::uint32_t cpus = 0;
+    for (const auto& vm : plan_->vms) cpus += vm.cpus;
+    return {{"hostname", smp_hostname(job())}, {"cpus", cpus}};
 }
 
 nlohmann::json Run::status() const {

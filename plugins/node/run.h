@@ -83,6 +83,9 @@ struct VmReport {
     std::vector<std::string> console;  // last lines, where it failed
 };
 
+// What the machine of a --vm-smp job is called: "smp-42".
+std::string smp_hostname(plan::Job job);
+
 class Run : public std::enable_shared_from_this<Run> {
   public:
     Run(Daemon& daemon, Prolog prolog);
@@ -104,6 +107,7 @@ class Run : public std::enable_shared_from_this<Run> {
     const Prolog& prolog() const { return prolog_; }
     plan::Job job() const { return prolog_.job; }
     std::string name() const;  // "42.0"
+    bool is_smp() const { return prolog_.spec.mode == spec::Mode::smp; }
     bool is_head() const { return prolog_.node == prolog_.nodes.front(); }
     const std::string& head() const { return prolog_.nodes.front(); }
     const std::optional<plan::Plan>& plan() const { return plan_; }
@@ -165,6 +169,8 @@ class Run : public std::enable_shared_from_this<Run> {
     void end_sessions(const std::string& reason);
 
     nlohmann::json vm_environment(const plan::Vm& vm) const;  // HOLON_* for a task in VM
+    // How a virtual SMP is to look to a task: one node of this name, with all CPUs.
+    nlohmann::json smp_environment() const;
     nlohmann::json status() const;
 
   private:

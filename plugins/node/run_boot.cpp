@@ -14,9 +14,9 @@
 #include "paths.h"
 #include "plugins/network/network.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/job_keys.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
-#include "plugins/node/ssh_keys.h"
 #include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
@@ -131,7 +131,8 @@ Task<void> Run::boot() {
             return image::find(daemon_.config, prolog_.spec.image, user_);
         });
         initrd_ = co_await blocking(daemon_.pool, [this] {
-            return image::initrd_with_agent(*image_, paths::guest_agent, paths::cache_dir);
+            return image::initrd_with_agent(*image_, paths::guest_agent, paths::cache_dir,
+                                            is_smp() ? paths::guest_engine : "");
         });
         phase(fmt::format("image {}", image_->name));
         co_await find_source();
@@ -388,8 +389,10 @@ nlohmann::json Run::guest_config(const plan::Vm& vm) const {
         derive_ssh_key(prolog_.spec.seed, "host", fmt::format("holon-job-{}", job().id));
     auto user_key = derive_ssh_key(prolog_.spec.seed, "user",
                                    fmt::format("{}@holon-job-{}", prolog_.user, job().id));
+    const bool home = is_smp() && vm.index == plan::home(*plan_).index;
+    if (is_smp()) hosts.push_back({plan::home(*plan_).address, smp_hostname(job())});
     nlohmann::json config{
-        {"hostname", vm.name},
+        {"hostname", home ? smp_hostname(job()) : vm.name},
         {"vm_index", vm.index},
         {"job", name()},
         {"hosts", hosts},
@@ -418,6 +421,13 @@ nlohmann::json Run::guest_config(const plan::Vm& vm) const {
                              {"address", vm.address},
                              {"prefix", plan_->prefix_length},
                              {"mtu", daemon_.config.network.mtu}};
+    if (is_smp() && plan_->vms.size() > 1)
+        config["smp"] = {{"name", vm.name},
+                         {"address", vm.address},
+                         {"home", plan::home(*plan_).address},
+                         {"key", derive_engine_key(prolog_.spec.seed)},
+                         {"nodes", plan_->vms.size()},
+                         {"encrypted", daemon_.config.smp.encrypt}};
     if (!source_folder_.empty())
         config["restored"] = fmt::format("{}/{}", source_folder_.parent_path().filename().string(),
                                          source_folder_.filename().string());

@@ -21,8 +21,8 @@ class Session : public SessionEnd {
             std::uint64_t id, const os::Identity& user);
     ~Session() override;
 
-    // Until the client closes or the VM is lost. A client that goes away without `close` ends its
-    // session.
+    // Until the client closes or the VM is lost. A local client that goes away without `close` ends
+    // its session; one on another node may come again.
     Task<void> run();
 
     void from_guest(const channel::Frame& frame) override;

@@ -275,4 +275,10 @@ const Vm& vm_for_task(const Plan& plan, std::string_view node, std::uint32_t loc
     return *there[which];
 }
 
+const Vm& home(const Plan& plan) {
+    if (plan.vms.empty()) throw Error("job {}: has no VM", plan.job.id);
+    return *std::max_element(plan.vms.begin(), plan.vms.end(),
+                             [](const Vm& a, const Vm& b) { return a.cpus < b.cpus; });
+}
+
 }  // namespace holon::plan

@@ -96,6 +96,10 @@ Plan make(const spec::Spec& spec, const std::vector<NodeShare>& allocation, Job 
 const Vm& vm_for_task(const Plan& plan, std::string_view node, std::uint32_t local_task,
                       std::uint32_t local_tasks);
 
+// The VM of a virtual SMP on which its programs start: the one with the most CPUs, the first of
+// several. It has the most memory too, since Slurm gives that by the CPU, or the same on each node.
+const Vm& home(const Plan& plan);
+
 std::string to_json(const Plan& plan);
 Plan from_json(std::string_view text);
 

@@ -100,15 +100,20 @@ const Limits::Image* catalogued(const Spec& spec, const Limits& limits, bool giv
                 known);
 }
 
-// --vm-smp=MAXNODES; 0 where there is none.
-std::uint32_t most_smp_nodes(const Given& given, const Request& request) {
-    const auto* text = find(given, "vm-smp");
-    if (text == nullptr || text->empty()) return 0;
-    const auto most = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vms));
-    if (most < request.min_nodes)
-        throw Error("--vm-smp={}: the job wants at least {} nodes; give as many or fewer with -N",
-                    most, request.min_nodes);
-    return most;
+// A virtual SMP is one node to its programs: what deals tasks to nodes means nothing there.
+void check_smp(const Given& given, const Limits& limits, const Request& request) {
+    if (const auto* network = find(given, "vm-network"); network != nullptr && *network == "none")
+        throw Error(
+            "--vm-network=none: the VMs of --vm-smp need their network to be one machine; leave it "
+            "out");
+    if (request.tasks_per_node)
+        throw Error(
+            "--ntasks-per-node: --vm-smp gives one machine of all nodes; leave it out, and say how "
+            "many CPUs with -n");
+    if (request.distribution)
+        throw Error(
+            "--distribution: --vm-smp gives one machine, and all tasks start on it; leave it out");
+    most_smp_nodes(given, limits, request);
 }
 
 void check_count(const Spec& spec, const Limits& limits, const Request& request) {
@@ -228,6 +233,26 @@ Limits limits_for(const Limits& limits, std::string_view partition, std::string_
     return own;
 }
 
+std::uint32_t most_smp_nodes(const Given& given, const Limits& limits, const Request& request) {
+    const auto most =
+        limits.max_smp_nodes != 0 ? std::min(limits.max_smp_nodes, max_smp_nodes) : max_smp_nodes;
+    const auto* text = find(given, "vm-smp");
+    if (text == nullptr || text->empty()) {
+        if (request.min_nodes > most)
+            throw Error(
+                "--vm-smp: the job wants at least {} nodes, and a virtual SMP may have {} here; "
+                "give as many or fewer with -N",
+                request.min_nodes, most);
+        return most;
+    }
+    const auto asked = static_cast<std::uint32_t>(*rules::whole_number(*text, 1, max_vms));
+    if (asked > most) throw Error("--vm-smp={}: a virtual SMP may have {} nodes here", asked, most);
+    if (asked < request.min_nodes)
+        throw Error("--vm-smp={}: the job wants at least {} nodes; give as many or fewer with -N",
+                    asked, request.min_nodes);
+    return asked;
+}
+
 Spec build(const Given& given, const Limits& limits, const Request& request) {
     for (const auto& [name, text] : given)
         if (auto wrong = check_option(name, text)) throw Error(*wrong);
@@ -249,7 +274,7 @@ Spec build(const Given& given, const Limits& limits, const Request& request) {
     spec.node_memory_mb = request.node_memory_mb;
     spec.cpu_memory_mb = request.cpu_memory_mb;
 
-    most_smp_nodes(given, request);
+    if (spec.mode == Mode::smp) check_smp(given, limits, request);
     check_count(spec, limits, request);
     check_cpus(spec, limits, request);
     check_memory(spec, limits, request, catalogued(spec, limits, image != nullptr));

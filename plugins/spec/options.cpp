@@ -19,7 +19,8 @@ const std::vector<Option>& options() {
     static const std::string cpus = fmt::format("a whole number from 1 to {}", max_vm_cpus);
     static const std::vector<Option> table = {
         {"vm-cluster", "N", true, "[vm] run in VMs: one per node, or N in all", vms.c_str()},
-        {"vm-smp", "MAXNODES", true, "[vm] CPUs from few, near nodes: a VM on each", nodes.c_str()},
+        {"vm-smp", "MAXNODES", true, "[vm] run on one machine: the CPUs of its nodes",
+         nodes.c_str()},
         {"vm-image", "NAME|PATH", false, "[vm] what the VMs boot: an image or a file",
          "an image name (letters, digits, '.', '_', '+', '-'), or a file: /path or ./path"},
         {"vm-cpus", "N", false, "[vm] CPUs of each VM (default: all it can get)", cpus.c_str()},

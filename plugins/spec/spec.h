@@ -21,6 +21,7 @@ namespace holon::spec {
 // The most that a job can ask for; a site may allow less (holon.yaml). Interface names are the
 // limit of the first: "ht67043328.4095" is as long as the kernel allows.
 inline constexpr std::uint32_t max_vms = 4096;
+inline constexpr std::uint32_t max_smp_nodes = 32;  // the engine's (ssi/control/control.h)
 inline constexpr std::uint32_t max_vm_cpus = 1024;  // QEMU's own order of magnitude
 
 // smp: one VM on each node, sized to what the job has there, whether two nodes give as much or not.
@@ -103,6 +104,7 @@ struct Limits {
     std::uint64_t memory_reserve_mb = 0;  // per VM, kept back from the job's memory for QEMU itself
     bool allow_user_files = true;         // --vm-image=/path is accepted
     bool allow_smp = false;               // --vm-smp is accepted
+    std::uint32_t max_smp_nodes = 0;      // of one job
     // Whether the reserve is asked for on top of the job's memory, so that its VMs get all of that,
     // instead of being taken off it.
     bool add_memory_reserve = false;
@@ -138,7 +140,8 @@ struct Known {
 struct Request {
     std::uint32_t min_nodes = 0, max_nodes = 0, cpus_per_node = 0;  // 0: not known at submit
     std::uint64_t node_memory_mb = 0, cpu_memory_mb = 0;
-    std::string work_dir;  // resolves ./image
+    std::string work_dir;                               // resolves ./image
+    bool tasks_per_node = false, distribution = false;  // the user asks for such
 };
 
 // LIMITS as they are for one job: its rules are put into force. A job may name several partitions
@@ -147,6 +150,10 @@ struct Request {
 // known.
 Limits limits_for(const Limits& limits, std::string_view partition, std::string_view user,
                   std::string_view image);
+
+// The most nodes that a virtual SMP may have: what the user says and what the site allows. Throws
+// holon::Error where that cannot be.
+std::uint32_t most_smp_nodes(const Given& given, const Limits& limits, const Request& request);
 
 // True where GIVEN asks for VMs at all (a mode option is present, or --vm-restart).
 bool wants_vms(const Given& given);

@@ -146,6 +146,8 @@ add_modules() {
 # What every guest needs to be reached, and for a root disk; see docs/image-format.md.
 boot_modules=(virtio_pci virtio_console virtio_net virtio_rng)
 disk_modules=(virtio_blk ext4 crc32c_generic)
+# What the engine of --vm-smp wants: encryption between nodes, views of /proc and /sys.
+smp_modules=(tls chacha_x86_64 poly1305_x86_64 chacha20poly1305 fuse)
 
 # pack_initramfs ROOT FILE: a newc archive, sorted, owned by root, without times.
 pack_initramfs() {

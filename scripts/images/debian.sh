@@ -42,6 +42,7 @@ say "initramfs: modules"
 initramfs=$work/initramfs
 mkdir -p "$initramfs"/{dev,proc,sys,run}
 add_modules "$initramfs" modules.load "${boot_modules[@]}" "${disk_modules[@]}"
+add_modules "$initramfs" modules.smp "${smp_modules[@]}"
 pack_initramfs "$initramfs" "$output/initrd.cpio"
 
 machine_sources >"$work/sources.list"

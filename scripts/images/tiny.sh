@@ -38,8 +38,9 @@ say "modules: virtio, disks and file systems"
 add_modules "$root" modules.load "${boot_modules[@]}"
 add_modules "$root" modules.disk "${disk_modules[@]}"   # only a user's disk needs these
 add_modules "$root" modules.disk.xfs xfs
+add_modules "$root" modules.smp "${smp_modules[@]}"
 # On board for insmod and modprobe; nothing loads them at boot.
-add_modules "$root" modules.more overlay fuse
+add_modules "$root" modules.more overlay
 rm "$root/holon/modules.more"
 find "$root/lib/modules" -name '*.ko' | sort | while read -r file; do
     printf '%s:' "${file#"$root/lib/modules/$release/"}"

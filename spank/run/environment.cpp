@@ -79,6 +79,47 @@ std::vector<std::string> guest_environment(const std::vector<std::string>& envir
     return out;
 }
 
+std::vector<std::string> as_on_one_node(const std::vector<std::string>& environment,
+                                        const std::string& host, std::uint32_t cpus) {
+    const auto value_of = [&](std::string_view name, const std::string& otherwise) {
+        for (const auto& entry : environment)
+            if (name_of(entry) == name && entry.size() > name.size())
+                return entry.substr(name.size() + 1);
+        return otherwise;
+    };
+    const std::string count = std::to_string(cpus);
+    const std::string tasks = value_of("SLURM_NTASKS", "1");
+    const std::string step_tasks = value_of("SLURM_STEP_NUM_TASKS", tasks);
+    const std::string rank = value_of("SLURM_PROCID", "0");
+    const std::map<std::string_view, std::string> changed = {
+        {"SLURM_JOB_NUM_NODES", "1"},
+        {"SLURM_NNODES", "1"},
+        {"SLURM_STEP_NUM_NODES", "1"},
+        {"SLURM_JOB_NODELIST", host},
+        {"SLURM_NODELIST", host},
+        {"SLURM_STEP_NODELIST", host},
+        {"SLURMD_NODENAME", host},
+        {"SLURM_TOPOLOGY_ADDR", host},
+        {"SLURM_TOPOLOGY_ADDR_PATTERN", "node"},
+        {"SLURM_NODEID", "0"},
+        {"SLURM_LOCALID", rank},
+        {"SLURM_JOB_CPUS_PER_NODE", count},
+        {"SLURM_CPUS_ON_NODE", count},
+        {"SLURM_TASKS_PER_NODE", tasks},
+        {"SLURM_STEP_TASKS_PER_NODE", step_tasks},
+    };
+    std::vector<std::string> out;
+    for (const auto& entry : environment) {
+        const auto name = name_of(entry);
+        if (name.starts_with("SLURM_CPU_BIND") || name.starts_with("SLURM_MEM_BIND") ||
+            name == "SLURM_GTIDS" || name == "SLURM_NODE_ALIASES")
+            continue;
+        const auto found = changed.find(name);
+        out.push_back(found == changed.end() ? entry : std::string(name) + "=" + found->second);
+    }
+    return out;
+}
+
 std::map<std::string, Limit> task_limits(const std::vector<std::string>& environment,
                                          const std::map<std::string, Limit>& current) {
     std::map<std::string, Limit> out = current;

@@ -20,6 +20,12 @@ std::vector<std::string> guest_environment(const std::vector<std::string>& envir
                                            const os::Identity& user,
                                            const std::map<std::string, std::string>& holon);
 
+// ENVIRONMENT of a task as it would be had Slurm given the job one node of CPUS CPUs, called HOST:
+// what SLURM_* say of nodes, of CPUs on them and of tasks on them. Bindings to the host's CPUs are
+// left out.
+std::vector<std::string> as_on_one_node(const std::vector<std::string>& environment,
+                                        const std::string& host, std::uint32_t cpus);
+
 // Soft and hard limit; nullopt: unlimited.
 using Limit = std::pair<std::optional<std::uint64_t>, std::optional<std::uint64_t>>;
 

@@ -69,6 +69,9 @@ OpenRequest open_request(const Arguments& arguments, const Terminal& terminal,
     if (auto env = granted.find("env"); env != granted.end() && env->is_object())
         for (const auto& [name, value] : env->items())
             if (value.is_string()) holon[name] = value.get<std::string>();
+    if (auto smp = granted.find("smp"); smp != granted.end() && smp->is_object())
+        environment =
+            as_on_one_node(environment, text_in(*smp, "hostname"), smp->value("cpus", 1u));
     os::Identity user;
     try {
         user = os::identity_of(::getuid());

@@ -159,5 +159,31 @@ TEST_F(GuestConfigure, RefusesWhatWouldBreakTheAccountFiles) {
     EXPECT_THROW(parse_config(R"({"hostname":"x","user":7})"), std::exception);
 }
 
+TEST_F(GuestConfigure, AVmOfAVirtualSmpKnowsItsPart) {
+    EXPECT_FALSE(parse_config(config().dump()).smp);
+    auto json = config();
+    json["smp"] = {{"name", "vm1"},       {"address", "10.77.0.2"},
+                   {"home", "10.77.0.1"}, {"key", "00ff41"},
+                   {"nodes", 3},          {"encrypted", true}};
+    const auto smp = parse_config(json.dump()).smp;
+    ASSERT_TRUE(smp);
+    EXPECT_EQ(smp->key, std::string("\0\xff\x41", 3));
+    EXPECT_FALSE(smp->is_home());
+    EXPECT_EQ(smp->nodes, 3u);
+}
+
+TEST(GuestSsid, TheHomeWaitsForAllNodesAndTheOthersJoinIt) {
+    SmpConfig part{"vm1", "10.77.0.2", "10.77.0.1", "key", 3, true};
+    EXPECT_THAT(ssid_arguments(part, 3),
+                ::testing::IsSupersetOf({"--listen", "10.77.0.2", "--join", "10.77.0.1", "--name",
+                                         "vm1", "--ready-fd", "3", "--nodes", "1"}));
+    EXPECT_THAT(ssid_arguments(part, 3), ::testing::Not(::testing::Contains("--plain")));
+    part.home = part.address;
+    part.encrypted = false;
+    EXPECT_THAT(ssid_arguments(part, 3), ::testing::IsSupersetOf({"--nodes", "3", "--plain"}));
+    EXPECT_THAT(ssid_arguments(part, 3), ::testing::Not(::testing::Contains("--join")));
+    EXPECT_THAT(ssid_arguments(part, -1), ::testing::Not(::testing::Contains("--ready-fd")));
+}
+
 }  // namespace
 }  // namespace holon::guest

@@ -252,6 +252,34 @@ TEST_F(ImageCatalogue, ANewAgentOrInitramfsGetsANewFileAndAnOldOneIsShared) {
     EXPECT_NE(initrd_with_agent(image, folder / "agent", folder / "cache"), second);
 }
 
+TEST_F(ImageCatalogue, TheEngineTravelsWithTheAgentWhereItIsWanted) {
+    write(folder / "agent", "the agent");
+    fs::create_directories(folder / "smp/bin");
+    fs::create_directories(folder / "smp/lib");
+    write(folder / "smp/bin/ssid", "the daemon");
+    write(folder / "smp/lib/libc.so.6", "a library");
+    Image image = find(config, "tiny", self);
+    fs::path without = initrd_with_agent(image, folder / "agent", folder / "cache");
+    fs::path with = initrd_with_agent(image, folder / "agent", folder / "cache", folder / "smp");
+    EXPECT_NE(with, without);
+    EXPECT_EQ(initrd_with_agent(image, folder / "agent", folder / "cache", folder / "smp"), with);
+    const std::string content = os::read_file(with);
+    for (const char* part :
+         {"holon/holon-guest", "holon/smp", "holon/smp/bin", "holon/smp/bin/ssid", "the daemon",
+          "holon/smp/lib/libc.so.6", "a library"})
+        EXPECT_NE(content.find(part), std::string::npos) << part;
+    EXPECT_LT(content.find("holon/smp/bin"), content.find("holon/smp/bin/ssid"));
+    write(folder / "smp/bin/ssid", "a better daemon");
+    EXPECT_NE(initrd_with_agent(image, folder / "agent", folder / "cache", folder / "smp"), with);
+}
+
+TEST_F(ImageCatalogue, AnEngineThatIsNotInstalledIsAnError) {
+    write(folder / "agent", "the agent");
+    EXPECT_THROW(initrd_with_agent(find(config, "tiny", self), folder / "agent", folder / "cache",
+                                   folder / "nowhere"),
+                 Error);
+}
+
 TEST_F(ImageCatalogue, ManyJobsStartingAtOnceShareOneFile) {
     write(folder / "agent", std::string(1 << 20, 'a'));
     Image image = find(config, "tiny", self);

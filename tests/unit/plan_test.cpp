@@ -334,5 +334,17 @@ TEST(Plan, NoTwoJobsShareAVxlanIdentity) {
         check(1 + static_cast<std::uint32_t>(random()) % ((1u << 26) - 1));
 }
 
+TEST(PlanHome, IsTheVmWithTheMostCpusTheFirstOfSeveral) {
+    const std::vector<NodeShare> allocation{{"n1", 1, 1000}, {"n2", 3, 3000}, {"n3", 3, 3000}};
+    EXPECT_EQ(home(make(cluster(), allocation, job, sizing)).node, "n2");
+}
+
+TEST(PlanHome, IsTheSameForNodesThatKnowNoOthersMemory) {
+    const std::vector<NodeShare> one{{"n1", 1, 1000}, {"n2", 2, 0}},
+        two{{"n1", 1, 0}, {"n2", 2, 900}};
+    EXPECT_EQ(home(make(cluster(), one, job, sizing)).name,
+              home(make(cluster(), two, job, sizing)).name);
+}
+
 }  // namespace
 }  // namespace holon::plan

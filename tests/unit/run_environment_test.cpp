@@ -73,6 +73,25 @@ TEST(RunEnvironment, TmpdirIsTheUsersWhereOneWasSet) {
     EXPECT_THAT(guest_environment({}, alice(), {}), Contains("TMPDIR=/tmp"));
 }
 
+TEST(RunEnvironment, OnAVirtualSmpSlurmSpeaksOfOneNode) {
+    const auto out = as_on_one_node(
+        {"SLURM_JOB_ID=42", "SLURM_NNODES=3", "SLURM_JOB_NODELIST=n[1-3]", "SLURM_NTASKS=6",
+         "SLURM_JOB_CPUS_PER_NODE=3,2,1", "SLURM_TASKS_PER_NODE=3,2,1", "SLURM_PROCID=4",
+         "SLURM_LOCALID=1", "SLURM_NODEID=1", "SLURM_STEP_TASKS_PER_NODE=3,2,1",
+         "SLURM_STEP_NUM_TASKS=6", "SLURM_CPU_BIND_LIST=0x1", "SLURM_GTIDS=3,4",
+         "OMP_NUM_THREADS=4"},
+        "smp-42", 6);
+    EXPECT_THAT(out, ElementsAre("SLURM_JOB_ID=42", "SLURM_NNODES=1", "SLURM_JOB_NODELIST=smp-42",
+                                 "SLURM_NTASKS=6", "SLURM_JOB_CPUS_PER_NODE=6",
+                                 "SLURM_TASKS_PER_NODE=6", "SLURM_PROCID=4", "SLURM_LOCALID=4",
+                                 "SLURM_NODEID=0", "SLURM_STEP_TASKS_PER_NODE=6",
+                                 "SLURM_STEP_NUM_TASKS=6", "OMP_NUM_THREADS=4"));
+}
+
+TEST(RunEnvironment, AndOfNothingItDidNotSpeakOf) {
+    EXPECT_THAT(as_on_one_node({"HOME=/home/alice"}, "smp-42", 6), ElementsAre("HOME=/home/alice"));
+}
+
 TEST(RunLimits, SlurmsPropagatedLimitsAreTheSoftOnes) {
     std::map<std::string, Limit> current = {{"nofile", {1024, 4096}},
                                             {"core", {std::nullopt, std::nullopt}}};

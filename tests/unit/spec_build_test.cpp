@@ -103,6 +103,40 @@ TEST(SpecBuild, AVirtualSmpOfFewerNodesThanTheJobWantsIsRefused) {
     EXPECT_EQ(line({{"vm-smp", "3"}}, limits, request), "");
 }
 
+TEST(SpecBuild, AVirtualSmpHasAsManyNodesAsTheSiteAndTheEngineAllow) {
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    spec::Request request;
+    EXPECT_THAT(line({{"vm-smp", "33"}}, limits),
+                HasSubstr("--vm-smp=33: a virtual SMP may have 32"));
+    request.min_nodes = 33;
+    EXPECT_THAT(line({{"vm-smp", ""}}, limits, request), HasSubstr("at least 33 nodes"));
+    limits.max_smp_nodes = 4;
+    EXPECT_EQ(spec::most_smp_nodes({{"vm-smp", ""}}, limits, {}), 4u);
+    EXPECT_EQ(spec::most_smp_nodes({{"vm-smp", "3"}}, limits, {}), 3u);
+    EXPECT_THAT(line({{"vm-smp", "5"}}, limits), HasSubstr("may have 4 nodes here"));
+}
+
+TEST(SpecBuild, WhatDealsTasksToNodesMeansNothingOnAVirtualSmp) {
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    spec::Request request;
+    request.tasks_per_node = true;
+    EXPECT_THAT(line({{"vm-smp", ""}}, limits, request), HasSubstr("--ntasks-per-node"));
+    EXPECT_EQ(line({{"vm-cluster", ""}}, limits, request), "");
+    request = {};
+    request.distribution = true;
+    EXPECT_THAT(line({{"vm-smp", ""}}, limits, request), HasSubstr("--distribution"));
+    EXPECT_EQ(line({{"vm-cluster", ""}}, limits, request), "");
+}
+
+TEST(SpecBuild, AVirtualSmpNeedsItsNetwork) {
+    spec::Limits limits = site();
+    limits.allow_smp = true;
+    EXPECT_THAT(line({{"vm-smp", ""}, {"vm-network", "none"}}, limits),
+                HasSubstr("--vm-network=none"));
+}
+
 TEST(SpecBuild, TwoModesAreRefused) {
     EXPECT_THAT(line({{"vm-cluster", ""}, {"vm-smp", ""}}), HasSubstr("--vm-smp"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The private key's layout is OpenSSH's PROTOCOL.key, openssh-key-v1.
-#include "plugins/node/ssh_keys.h"
+#include "plugins/node/job_keys.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -68,6 +68,13 @@ std::string base64(const std::string& bytes) {
 }
 
 }  // namespace
+
+std::string derive_engine_key(std::string_view seed) {
+    std::string hex;
+    for (unsigned char byte : hmac_sha256(from_hex(seed), "holon smp"))
+        hex += fmt::format("{:02x}", byte);
+    return hex;
+}
 
 SshKey derive_ssh_key(std::string_view seed, std::string_view purpose, std::string_view comment) {
     std::string private_key = hmac_sha256(from_hex(seed), "holon ssh " + std::string(purpose));

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "plugins/node/ssh_keys.h"
+#include "plugins/node/job_keys.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
 #include "plugins/os/process.h"
@@ -44,6 +44,15 @@ TEST(SshKeys, HostAndUserKeysAndKeysOfOtherJobsDiffer) {
 TEST(SshKeys, AMalformedSeedIsRefused) {
     EXPECT_THROW(derive_ssh_key("abc", "user", "c"), Error);
     EXPECT_THROW(derive_ssh_key(std::string(64, 'x'), "user", "c"), Error);
+}
+
+TEST(EngineKey, IsTheSameOnEveryNodeOfAJobAndNoOtherJobs) {
+    const auto key = derive_engine_key(seed);
+    EXPECT_EQ(key, derive_engine_key(seed));
+    EXPECT_EQ(key.size(), 64u);
+    EXPECT_EQ(key.find_first_not_of("0123456789abcdef"), std::string::npos);
+    EXPECT_NE(key, derive_engine_key(std::string(64, 'b')));
+    EXPECT_THROW(derive_engine_key("no seed"), Error);
 }
 
 }  // namespace
