@@ -22,6 +22,7 @@ int image(const Arguments& arguments);
 int place(const Arguments& arguments);
 int doctor(const Arguments& arguments);
 int drain(const Arguments& arguments);
+int migrate(const Arguments& arguments);
 
 // One subcommand's options and operands, and its help.
 class CommandLine {

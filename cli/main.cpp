@@ -22,6 +22,7 @@ constexpr Entry commands[] = {
     {"checkpoint", "save a running job; list, show, verify and remove what was saved", checkpoint},
     {"image", "list, build, import, inspect and remove images", image},
     {"place", "which nodes a VM job would get, and why", place},
+    {"migrate", "move VMs of a running job to another of its nodes", migrate},
     {"drain", "empty a node of its VM jobs: save and requeue them (root)", drain},
     {"doctor", "check this host, and say how to mend what is wrong", doctor},
 };
@@ -73,7 +74,8 @@ int dispatch(Arguments arguments) {
     }
     if (const Entry* entry = find(name)) return entry->run(arguments);
     std::cerr << "holon: no command '" << name
-              << "'; there are status, console, checkpoint, image, place, drain, doctor, version "
+              << "'; there are status, console, checkpoint, image, place, migrate, drain, doctor, "
+                 "version "
                  "and help\n";
     return exit_usage;
 }

@@ -75,6 +75,7 @@ int status(const Arguments& arguments) {
                      "  waiting   for Slurm or for the image\n"
                      "  booting   until the VM has answered\n"
                      "  running   the job can use it\n"
+                     "  moving    to another node of the job\n"
                      "  suspended it stands until Slurm resumes the job\n"
                      "  saved     it stands as it was saved, and the job ends\n"
                      "  failed    with the reason under the table\n"

@@ -35,7 +35,7 @@ page_has_commands() {
 
 holon=$build/cli/holon ssi=$build/ssi/cli/ssi
 page_has_commands docs/man/holon.1 "$holon"
-for command in status console checkpoint place doctor; do page_has_options docs/man/holon.1 "$holon" "$command"; done
+for command in status console checkpoint migrate place doctor; do page_has_options docs/man/holon.1 "$holon" "$command"; done
 for command in list inspect build import rm; do page_has_options docs/man/holon.1 "$holon" image "$command"; done
 page_has_options docs/man/holond.8 "$build/plugins/node/holond"
 page_has_commands docs/man/ssi.1 "$ssi"

@@ -106,6 +106,16 @@ std::string forwarding_batch(plan::Job job, const std::vector<Forward>& wanted,
     return text;
 }
 
+std::string relocation_batch(plan::Job job, const plan::Vm& vm, const std::string& address,
+                             const std::set<Forward>& present) {
+    std::string text;
+    if (!address.empty()) text = forwarding_batch(job, {{vm.mac, address}}, present);
+    for (const auto& [mac, peer] : present)
+        if (mac == vm.mac && peer != address)
+            text += fmt::format("fdb del {} dev {} dst {} self\n", mac, vxlan_name(job), peer);
+    return text;
+}
+
 // "add table; delete table; table {…}" is nft's way to say "replace, or make".
 
 std::string node_filter(std::uint16_t base_port) {

@@ -37,6 +37,10 @@ std::vector<Forward> forwarding_table(const plan::Plan& plan, const Underlay& un
 std::string forwarding_batch(plan::Job job, const std::vector<Forward>& wanted,
                              const std::set<Forward>& present);
 
+// Commands after which frames to VM go to ADDRESS alone; empty: to no peer.
+std::string relocation_batch(plan::Job job, const plan::Vm& vm, const std::string& address,
+                             const std::set<Forward>& present);
+
 // Rulesets. Each replaces the whole of what it describes in one transaction.
 std::string node_filter(std::uint16_t base_port);
 std::string run_filter(const plan::Plan& plan, const Underlay& underlay);

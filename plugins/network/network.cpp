@@ -144,6 +144,16 @@ void attach_tap(plan::Job job, const plan::Vm& vm) {
     run_nft(tap_filter(job, vm), job_text(job));
 }
 
+void relocate(plan::Job job, const plan::Vm& vm, const std::string& address) {
+    const std::string vxlan = vxlan_name(job);
+    std::lock_guard lock(changing);
+    if (!exists(vxlan)) return;
+    run_batch("bridge", relocation_batch(job, vm, address, present_forwards(job)), job_text(job));
+    // What the bridge has learned: frames to a VM that has come here would still go to the device.
+    // (There may be no such entry.)
+    if (address.empty()) os::run({"bridge", "fdb", "del", vm.mac, "dev", vxlan, "master"});
+}
+
 void remove(plan::Job job) {
     const std::string bridge = bridge_name(job), vxlan = vxlan_name(job);
     std::lock_guard lock(changing);

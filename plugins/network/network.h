@@ -60,6 +60,9 @@ void create(const plan::Plan& plan, const Underlay& underlay);
 // Restricts the tap that libvirt made for VM (and already put on the bridge) to the VM's own
 // addresses. To be called before the VM runs.
 void attach_tap(plan::Job job, const plan::Vm& vm);
+// VM runs on the node with ADDRESS from now on; empty: on this one. Nothing where the run has no
+// VXLAN device.
+void relocate(plan::Job job, const plan::Vm& vm, const std::string& address);
 // Removes all of create and attach_tap for this run; nothing of another run or job is touched.
 void remove(plan::Job job);
 // For `holon doctor --leaks`: every Holon interface and every run's filter table ("nft netdev

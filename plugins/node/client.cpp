@@ -14,6 +14,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/epilog.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/relay.h"
 #include "plugins/node/session.h"
@@ -216,7 +217,8 @@ Task<void> session(Daemon& daemon, Connection& client, const json& request) {
         if (vm->vm.index == planned.index) local = vm.get();
     if (local == nullptr) throw Error("no VM of job {} runs on {}", run->job().id, daemon.host);
     // After a restart of this daemon the channel may still be on its way up.
-    while (local->state != VmState::running && !run->failed() && !run->stopping())
+    while ((local->state != VmState::running || !local->connected) && !run->failed() &&
+           !run->stopping())
         if (!co_await run->changed().wait(Clock::now() + std::chrono::seconds(60)))
             throw Error("{} on {} does not answer", planned.name, daemon.host);
     if (run->failed()) throw Error("{}", run->failure());
@@ -357,6 +359,56 @@ Task<void> leave(Daemon& daemon, Connection& client, const json& request) {
     co_await client.send(reply);
 }
 
+// The run that another node's holond means.
+std::shared_ptr<Run> run_of_peer(Daemon& daemon, const Connection& client, const json& request) {
+    if (client.uid() != 0 || client.local()) throw Error("only another node's holond may ask that");
+    const auto found = daemon.runs.find(
+        {request.at("job").get<std::uint32_t>(), request.at("restart").get<std::uint32_t>()});
+    if (found == daemon.runs.end() || !found->second->plan())
+        throw Error("job {}: not known on {}", request.at("job").get<std::uint32_t>(), daemon.host);
+    return found->second;
+}
+
+// Moves a VM to another node of the job; it goes on if the asker goes away.
+Task<void> migrate(Daemon& daemon, Connection& client, const json& request) {
+    auto run = run_for(daemon, client, request);
+    const std::uint32_t vm = request.at("vm");
+    const std::string to = request.at("node");
+    struct Outcome {
+        bool over = false;
+        std::string fault;
+        json moved;
+    };
+    auto outcome = std::make_shared<Outcome>();
+    run->begin_work();
+    asio::co_spawn(daemon.io, run->migration().move(run, vm, to),
+                   [run, outcome](std::exception_ptr problem) {
+                       try {
+                           if (problem) std::rethrow_exception(problem);
+                           outcome->moved = run->migration().moved();
+                       } catch (const std::exception& error) {
+                           outcome->fault = error.what();
+                       }
+                       outcome->over = true;
+                       run->end_work();
+                   });
+    constexpr auto at_least_every = std::chrono::seconds(30);
+    constexpr auto at_most_every = std::chrono::milliseconds(100);
+    asio::steady_timer pause(daemon.io, at_most_every);
+    co_await pause.async_wait(asio::use_awaitable);
+    while (!outcome->over) {
+        json now = run->migration().progress();
+        co_await client.send(now);
+        pause.expires_after(at_most_every);
+        co_await pause.async_wait(asio::use_awaitable);
+        const auto deadline = Clock::now() + at_least_every;
+        while (!outcome->over && run->migration().progress() == now)
+            if (!co_await run->changed().wait(deadline)) break;
+    }
+    if (!outcome->fault.empty()) throw Error("{}", outcome->fault);
+    co_await client.send(outcome->moved);
+}
+
 // A request sealed for another host is a replay, or a mistake.
 Task<void> check_addressee(Daemon& daemon, Connection& client, const json& request) {
     if (client.local()) co_return;
@@ -404,6 +456,17 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
             co_await console(daemon, client, request);
         } else if (op == "checkpoint") {
             co_await checkpoint(daemon, *client, request);
+        } else if (op == "migrate") {
+            co_await migrate(daemon, *client, request);
+        } else if (op == "lodge") {
+            auto run = run_of_peer(daemon, *client, request);
+            co_await run->migration().lodge(run, *client, request);
+        } else if (op == "disk") {
+            auto run = run_of_peer(daemon, *client, request);
+            co_await run->migration().take_disk(run, *client, request);
+        } else if (op == "channel") {
+            auto run = run_of_peer(daemon, *client, request);
+            co_await run->migration().channel(run, *client, request);
         } else if (op == "leave") {
             co_await leave(daemon, *client, request);
         } else if (op == "peer") {

@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "plugins/checkpoint/store.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/migration.h"
 #include "plugins/os/error.h"
 
 namespace holon::node {
@@ -34,7 +35,8 @@ Cut::Cut(Daemon& daemon, std::shared_ptr<Run> run, bool stay)
     order_.id =
         static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
     order_.stay = stay;
-    for (const auto& vm : run_->plan()->vms) reports_[vm.node].id = order_.id;
+    for (const auto& vm : run_->plan()->vms)
+        reports_[vm.node].id = reports_[run_->migration().host_of(vm.index)].id = order_.id;
 }
 
 void Cut::order(SaveStep step) {
@@ -77,8 +79,8 @@ Task<void> Cut::all_reached(SaveReached reached) {
             if (report.reached < reached) return node;
         return {};
     };
-    const Clock::duration allowed =
-        reached == SaveReached::stopped ? Clock::duration(stopping) : Clock::duration(silence);
+    const bool standing = reached == SaveReached::stopped || reached == SaveReached::marked;
+    const Clock::duration allowed = standing ? Clock::duration(stopping) : Clock::duration(silence);
     auto deadline = Clock::now() + allowed;
     hear_own();
     for (std::uint64_t last = told(); !missing().empty();) {
@@ -88,7 +90,7 @@ Task<void> Cut::all_reached(SaveReached reached) {
         hear_own();
         if (const std::uint64_t now = told(); now != last) {
             last = now;
-            if (reached != SaveReached::stopped) deadline = Clock::now() + allowed;
+            if (!standing) deadline = Clock::now() + allowed;
         }
         if (Clock::now() >= deadline && !missing().empty())
             throw Error("{} gave no word for {} s", missing(),
@@ -140,8 +142,8 @@ checkpoint::Manifest Cut::manifest() const {
     for (const auto& [node, report] : reports_) {
         for (const auto& vm : report.vms) {
             // A node speaks for its own VMs alone.
-            if (vm.vm.index >= manifest.vms.size() || manifest.plan.vms[vm.vm.index].node != node ||
-                vm.vm.node != node)
+            if (vm.vm.index >= manifest.vms.size() ||
+                run_->migration().host_of(vm.vm.index) != node || vm.vm.node != node)
                 throw Error("{} told of a VM that is not its own", node);
             manifest.vms[vm.vm.index] = vm;
             manifest.plan.vms[vm.vm.index] = vm.vm;
@@ -169,6 +171,8 @@ Task<void> Cut::steps() {
     time_ = std::chrono::duration_cast<std::chrono::seconds>(
                 std::chrono::system_clock::now().time_since_epoch())
                 .count();
+    order(SaveStep::mark);
+    co_await all_reached(SaveReached::marked);
     order(SaveStep::go_on);
     co_await all_reached(SaveReached::resumed);
     pause_us_ = static_cast<std::uint64_t>(
@@ -271,9 +275,9 @@ json Cut::state() const {
                   {"expected", expected},
                   {"content", content},
                   {"bytes", bytes},
-                  {"phase", reached == SaveReached::nothing    ? "preparing"
-                            : reached == SaveReached::prepared ? "stopping"
-                                                               : "writing"}};
+                  {"phase", reached == SaveReached::nothing ? "preparing"
+                            : reached < SaveReached::marked ? "stopping"
+                                                            : "writing"}};
     if (!over_) return state;
     state["event"] = "committed";
     state["folder"] = committed_;

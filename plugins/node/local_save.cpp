@@ -29,8 +29,9 @@ constexpr auto longest_stand = 1h;
 // Nor for holon-run, which answers in a millisecond unless it is stopped.
 constexpr auto patience_with_tasks = 5s;
 
-constexpr const char* step_names[] = {"none", "prepare", "stop", "go_on"};
-constexpr const char* reached_names[] = {"nothing", "prepared", "stopped", "resumed", "saved"};
+constexpr const char* step_names[] = {"none", "prepare", "stop", "mark", "go_on"};
+constexpr const char* reached_names[] = {"nothing", "prepared", "stopped",
+                                         "marked",  "resumed",  "saved"};
 
 template <typename Enum, size_t count>
 Enum named(const char* const (&names)[count], const std::string& text) {
@@ -94,7 +95,8 @@ LocalSave::LocalSave(Daemon& daemon, std::shared_ptr<Run> run, SaveOrder order)
       order_(std::move(order)),
       threads_(std::max<size_t>(1, run_->vms().size())) {
     report_.id = order_.id;
-    for (auto& vm : run_->vms()) vms_.push_back(std::make_unique<VmSave>(*this, *vm));
+    for (auto& vm : run_->vms())
+        if (vm->here) vms_.push_back(std::make_unique<VmSave>(*this, *vm));
 }
 
 LocalSave::~LocalSave() { threads_.join(); }
@@ -170,7 +172,8 @@ Task<void> LocalSave::ordered(SaveStep step, Clock::time_point deadline) {
 Task<void> LocalSave::everybody_attached() {
     const auto missing = [this] {
         for (const auto& vm : run_->vms())
-            if (vm->channel && vm->channel->expects_sessions()) return true;
+            if (vm->home && vm->channel && (!vm->connected || vm->channel->expects_sessions()))
+                return true;
         return script_is_starting();
     };
     const auto deadline = Clock::now() + 30s;
@@ -229,8 +232,11 @@ Task<void> LocalSave::mark_sessions() {
 }
 
 Task<void> LocalSave::steps() {
-    if (vms_.empty() || std::any_of(run_->vms().begin(), run_->vms().end(),
-                                    [](const auto& vm) { return vm->state != VmState::running; }))
+    if (run_->vms().empty() ||
+        std::any_of(run_->vms().begin(), run_->vms().end(), [](const auto& vm) {
+            return ((vm->here || vm->home) && vm->state != VmState::running) || vm->leaving != 0 ||
+                   vm->arriving != 0;
+        }))
         throw Error("its VMs are not all running");
     if (run_->suspension().suspended() || std::any_of(run_->vms().begin(), run_->vms().end(),
                                                       [](const auto& vm) { return vm->stands; }))
@@ -243,8 +249,10 @@ Task<void> LocalSave::steps() {
     reach(SaveReached::prepared);
     co_await ordered(SaveStep::stop, Clock::now() + patience);
     co_await each(&VmSave::stop);
-    co_await mark_sessions();
     reach(SaveReached::stopped);
+    co_await ordered(SaveStep::mark, Clock::now() + patience_while_standing);
+    co_await mark_sessions();
+    reach(SaveReached::marked);
     co_await ordered(SaveStep::go_on, Clock::now() + patience_while_standing);
     co_await each(&VmSave::go_on);
     reach(SaveReached::resumed);

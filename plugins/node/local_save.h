@@ -4,8 +4,10 @@
 // when the head has heard of the one before from all nodes, which makes the cut consistent:
 //
 //   prepare   files are open and have their room, QEMUs are ready; the VMs run
-//   stop      all VMs of the node stand, and how far their output was written is known
-//   go_on     all VMs of the job stood: that was the cut; they run again, after they were written
+//   stop      all VMs of the node stand
+//   mark      all VMs of the job stood: that was the cut. How far the output of the tasks here was
+//             written is known; a VM may be on another node than its tasks (migration.h)
+//   go_on     they run again, after they were written
 //             where QEMU has no background snapshots
 //             then, without a word: all is on disk
 //
@@ -25,8 +27,8 @@
 
 namespace holon::node {
 
-enum class SaveStep { none, prepare, stop, go_on };
-enum class SaveReached { nothing, prepared, stopped, resumed, saved };
+enum class SaveStep { none, prepare, stop, mark, go_on };
+enum class SaveReached { nothing, prepared, stopped, marked, resumed, saved };
 
 struct SaveOrder {
     std::uint64_t id = 0;  // of this attempt; 0: no save

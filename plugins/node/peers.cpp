@@ -8,6 +8,7 @@
 #include "plugins/network/network.h"
 #include "plugins/node/connection.h"
 #include "plugins/node/cut.h"
+#include "plugins/node/migration.h"
 #include "plugins/os/error.h"
 
 namespace holon::node {
@@ -126,6 +127,7 @@ Task<void> serve_peer(Daemon& daemon, std::shared_ptr<Connection> client,
     while (!run->stopping()) {
         if (message.contains("save") && run->cut())
             run->cut()->node_says(node, save_report(message["save"]));
+        if (message.contains("move")) run->migration().node_says(node, message["move"]);
         if (auto failure = message.value("failure", std::string()); !failure.empty())
             run->fail(failure, message.value("console", std::vector<std::string>()));
         for (const auto& entry : message.at("vms")) {

@@ -5,12 +5,15 @@
 //   node → head
 //   {"op":"peer","job":42,"restart":0,"node":"n2","vms":[{"index":1,"state":"running","reason":""}]}
 //                again after every change; "failure" and "console" where the node cannot go on
-//                and "save" with what local_save.h calls a SaveReport, where there was a checkpoint
+//                and "save" with what local_save.h calls a SaveReport, where there was a
+//                checkpoint, and "move", how far a move has come here (migration.h)
 //   head → node
 //   {"ok":true,"ready":false,"ready_count":2,"total":3,"failure":"","console":[],"seconds":0,
 //    "save":{"id":0,"step":"none","folder":"","stay":false},
-//    "preemption":{"state":"no","answered":0}}
-//                after every change; "save" is a SaveOrder, "preemption" what preemption.h knows
+//    "preemption":{"state":"no","answered":0},
+//    "migration":{"hosts":{"1":"n3"},"id":0,"vm":0,"from":"","to":""}}
+//                after every change; "save" is a SaveOrder, "preemption" what preemption.h knows,
+//                "migration" where VMs are that are not at home, and the move that is going on
 //
 // Only root's credentials are taken, and only from nodes of the allocation. A lost connection is
 // made again.

@@ -10,6 +10,7 @@
 
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/session.h"
 #include "plugins/os/error.h"
 
@@ -223,7 +224,8 @@ Task<void> Preemption::save_before_limit(SlurmJob job) {
 // Then all is on disk and the VMs stand.
 Task<std::shared_ptr<Cut>> Preemption::save_to_end() {
     // One that has begun leaves the VMs running: what they did since would be lost.
-    while (run_.cut() && !run_.cut()->over()) co_await run_.changed().wait();
+    while ((run_.cut() && !run_.cut()->over()) || run_.migration().moving())
+        co_await run_.changed().wait();
     const auto cut = run_.checkpoint(true);
     while (!cut->over()) co_await run_.changed().wait();
     if (!cut->failure().empty()) throw Error("{}", cut->failure());

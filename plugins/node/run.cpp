@@ -12,6 +12,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
@@ -102,6 +103,8 @@ void Run::domain_ended(const vm::Ended& ended) {
     if (stopping_) return;
     for (auto& vm : vms_) {
         if (vm::domain_name(job(), vm->vm.index) != ended.domain) continue;
+        // It does not run here yet, and goes on where it was.
+        if (vm->arriving != 0) continue;
         std::string reason;
         bool out_of_memory = cgroup_ && vm::oom_kills(*cgroup_) > oom_kills_before_;
         if (out_of_memory)
@@ -148,6 +151,7 @@ void Run::check_ready() {
 nlohmann::json Run::report_to_head() const {
     nlohmann::json vms = nlohmann::json::array();
     for (const auto& vm : vms_) {
+        if (!vm->home) continue;
         nlohmann::json entry{
             {"index", vm->vm.index}, {"state", to_string(vm->state)}, {"reason", vm->reason}};
         if (vm->state == VmState::failed && vm->console)
@@ -160,6 +164,7 @@ nlohmann::json Run::report_to_head() const {
                           {"node", prolog_.node},
                           {"vms", vms}};
     if (save_) report["save"] = node::to_json(save_->report());
+    if (auto move = migration_->report(); !move.is_null()) report["move"] = std::move(move);
     // A failure that belongs to no VM (an image, a network) is this node's.
     if (failed()) {
         report["failure"] = failure_;
@@ -178,6 +183,7 @@ nlohmann::json Run::view_for_peers() const {
             {"seconds", seconds_to_ready_},
             {"save", node::to_json(cut_ ? cut_->order() : SaveOrder{})},
             {"preemption", preemption_->view()},
+            {"migration", migration_->view()},
             {"source_decided", source_decided_},
             {"source", source_folder_.string()},
             {"all_loaded", all_loaded_}};
@@ -208,6 +214,7 @@ void Run::head_report(const nlohmann::json& view) {
         fail(failure, view.value("console", std::vector<std::string>()));
     if (view.contains("save")) follow(save_order(view["save"]));
     if (view.contains("preemption")) preemption_->head_says(view["preemption"]);
+    if (view.contains("migration")) migration_->head_says(view["migration"]);
     changed_.notify_all();
 }
 
@@ -238,6 +245,7 @@ nlohmann::json Run::status() const {
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     const bool standing = save_ && save_->standing();
     for (const auto& vm : vms_) {
+        if (!vm->here) continue;
         nlohmann::json timings = nlohmann::json::object();
         for (const auto& [phase, seconds] : vm->timings) timings[phase] = seconds;
         list.push_back({{"job", job().id},
@@ -248,6 +256,7 @@ nlohmann::json Run::status() const {
                         {"vcpus", vm->vm.cpus},
                         {"memory_mb", vm->vm.memory_mb},
                         {"state", standing                                  ? "saved"
+                                  : vm->leaving != 0                        ? "moving"
                                   : suspension_->suspended() && vm->started ? "suspended"
                                                                             : to_string(vm->state)},
                         {"uptime_s", vm->started_at > 0 ? now - vm->started_at : 0.0},
@@ -273,6 +282,30 @@ nlohmann::json Run::status() const {
     return list;
 }
 
+// --- VMs that come and go
+// -------------------------------------------------------------------------------------------
+
+LocalVm* Run::local_vm(std::uint32_t index) {
+    for (auto& vm : vms_)
+        if (vm->vm.index == index) return vm.get();
+    return nullptr;
+}
+
+LocalVm& Run::lodger(std::uint32_t index) {
+    if (LocalVm* known = local_vm(index)) return *known;
+    auto vm = std::make_unique<LocalVm>();
+    vm->vm = plan_->vms.at(index);
+    vm->vm.node = prolog_.node;
+    vm->home = vm->here = false;
+    vms_.push_back(std::move(vm));
+    return *vms_.back();
+}
+
+void Run::end_work() {
+    --busy_;
+    changed_.notify_all();
+}
+
 // --- The end
 // ---------------------------------------------------------------------------------------------------------
 
@@ -283,6 +316,7 @@ Task<void> Run::tear_down() {
     tearing_ = stopping_ = true;
     spdlog::info("job {}: removing everything of this run", name());
     if (save_) save_->give_up("the job has ended");
+    migration_->give_up();
     for (auto& vm : vms_)
         if (vm->channel) {
             vm->channel->lose_sessions(fmt::format("job {} has ended", job().id));

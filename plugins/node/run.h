@@ -33,6 +33,7 @@ namespace holon::node {
 struct Daemon;
 class Cut;
 class LocalSave;
+class Migration;
 class Preemption;
 class Session;
 class Suspension;
@@ -55,8 +56,14 @@ enum class VmState { waiting, booting, loaded, running, failed };
 const char* to_string(VmState state);
 VmState vm_state(const std::string& text);  // waiting for what is none
 
+// A VM of which something is on this node (migration.h).
 struct LocalVm {
     plan::Vm vm;
+    bool home = true;        // the plan has it here: the sessions of its tasks are here
+    bool here = true;        // its QEMU runs here
+    bool connected = false;  // at home: its guest answers
+    std::uint64_t leaving = 0, arriving = 0;  // the move by which it goes, or comes; else 0
+    std::string machine_type;                 // of one that came from another node
     VmState state = VmState::waiting;
     bool started =
         false;  // its domain was created by this or an earlier daemon; never created twice
@@ -153,7 +160,9 @@ class Run : public std::enable_shared_from_this<Run> {
     void follow(const SaveOrder& order);
     std::shared_ptr<LocalSave> local_save() const { return save_; }
     std::string image_identity() const { return image_ ? image_->identity : std::string(); }
+    // How VM is made here. Only where knows_machines(), which a new daemon does not at once.
     vm::Machine machine(const LocalVm& vm) const;
+    bool knows_machines() const;
     // A new, empty overlay of the job's image at PATH, the user's. Blocks.
     void create_overlay(const std::filesystem::path& path) const;
     // The tasks that are attached to VMs of this node.
@@ -161,6 +170,20 @@ class Run : public std::enable_shared_from_this<Run> {
     Event& changed() { return changed_; }
     Preemption& preemption() { return *preemption_; }
     Suspension& suspension() { return *suspension_; }
+    Migration& migration() { return *migration_; }
+    // Null where nothing of it is here, or was.
+    LocalVm* local_vm(std::uint32_t index);
+    // The same for a VM that is to come.
+    LocalVm& lodger(std::uint32_t index);
+    Task<void> create_domain(LocalVm& vm, const vm::Machine& machine);
+    // Of a VM whose domain is here, with its memory in place: it runs, and can be talked to.
+    Task<void> take_over(LocalVm& vm);
+    void lose(LocalVm& vm, const std::string& reason) { vm_failed(vm, reason); }
+    Task<void> save_now() { return save(); }
+    // What must end before anything is removed.
+    void begin_work() { ++busy_; }
+    void end_work();
+    nlohmann::json guest_config(const plan::Vm& vm) const;
     const std::optional<vm::JobCgroup>& cgroup() const { return cgroup_; }
     pid_t container_pid() const { return container_pid_; }
     // A line for the user: of the batch script, or of the job's first task here.
@@ -202,6 +225,7 @@ class Run : public std::enable_shared_from_this<Run> {
     std::shared_ptr<LocalSave> save_;
     std::unique_ptr<Preemption> preemption_;
     std::unique_ptr<Suspension> suspension_;
+    std::unique_ptr<Migration> migration_;
     std::unique_ptr<SaveOrder> next_save_;  // ordered while another was still being given up
     // run_restore.cpp
     std::optional<Source> source_;
@@ -227,7 +251,6 @@ class Run : public std::enable_shared_from_this<Run> {
     Task<void> wait_for_container();
     Task<void> make_plan();
     Task<void> make_network();
-    nlohmann::json guest_config(const plan::Vm& vm) const;
     void adopt_plan();
     void check_ready();
     void vm_failed(LocalVm& vm, const std::string& reason);

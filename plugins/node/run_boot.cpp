@@ -15,6 +15,7 @@
 #include "plugins/network/network.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/job_keys.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/suspension.h"
@@ -146,9 +147,11 @@ Task<void> Run::boot() {
         while (!daemon_.acceleration && !stopping_) co_await daemon_.changed.wait();
         if (source_ && !stopping_) co_await check_hardware();
         if (prolog_.spec.network == spec::Network::private_ && !stopping_) co_await make_network();
+        if (was_loaded_ && !stopping_) migration_->recover(shared_from_this());
         size_t left = 0;
         for (auto& vm : vms_) {
             if (stopping_) break;
+            if (!vm->here || vm->leaving != 0 || vm->arriving != 0) continue;
             ++left;
             asio::co_spawn(
                 daemon_.io,
@@ -231,6 +234,7 @@ Task<void> Run::make_plan() {
 
 void Run::adopt_plan() {
     reports_.assign(plan_->vms.size(), {});
+    vms_.reserve(plan_->vms.size());  // who goes through them is not disturbed by one that comes
     for (const auto& vm : plan_->on_node(prolog_.node)) {
         vms_.push_back(std::make_unique<LocalVm>());
         vms_.back()->vm = vm;
@@ -245,9 +249,11 @@ Task<void> Run::make_network() {
         underlay.mtu = daemon_.config.network.mtu;
         for (const auto& node : prolog_.nodes)
             if (node != prolog_.node) underlay.peers.push_back({node, network::resolve(node)});
-        network::create(*plan_, underlay);
+        network::create(migration_->located(), underlay);
     });
 }
+
+bool Run::knows_machines() const { return image_ && daemon_.acceleration; }
 
 vm::Machine Run::machine(const LocalVm& local) const {
     vm::Machine machine;
@@ -279,6 +285,10 @@ vm::Machine Run::machine(const LocalVm& local) const {
         machine.restored = true;
         machine.type = source_->manifest.vms.at(local.vm.index).hardware.machine;
     }
+    if (!local.machine_type.empty()) {
+        machine.restored = true;
+        machine.type = local.machine_type;
+    }
     return machine;
 }
 
@@ -302,18 +312,8 @@ Task<void> Run::boot_vm(LocalVm& local) {
                 image::create_overlay(*image_, machine.disk.overlay, user_);
         });
         watch.lap("overlay");
-        co_await blocking(daemon_.pool, [this, &machine, &watch] {
-            pid_t qemu = daemon_.hypervisor->create_paused(machine);
-            watch.lap("create");
-            vm::enter_leaf(*cgroup_, qemu);
-            // When the job is over its memory the VM is what must go: were it a small process of
-            // the step, nobody could name the VM.
-            std::ofstream(fmt::format("/proc/{}/oom_score_adj", qemu)) << 1000;
-            watch.lap("cgroup");
-        });
-        local.started = true;
-        local.started_at = now_s();
-        co_await save();
+        co_await create_domain(local, machine);
+        watch.lap("create");
     }
     if (stopping_) co_return;
     local.console = std::make_shared<Console>(daemon_.io, machine.console_socket,
@@ -321,19 +321,22 @@ Task<void> Run::boot_vm(LocalVm& local) {
     asio::co_spawn(
         daemon_.io, [console = local.console]() -> Task<void> { co_await console->run(); },
         asio::detached);
-    local.channel = std::make_shared<VmChannel>(daemon_.io, machine.channel_socket);
-    ++busy_;
-    asio::co_spawn(
-        daemon_.io,
-        [self = shared_from_this(), &local]() -> Task<void> {
-            auto channel = local.channel;
-            co_await channel->run();
-            if (!channel->fault().empty() && !self->stopping_)
-                self->vm_failed(local, channel->fault());
-            --self->busy_;
-            self->changed_.notify_all();
-        },
-        asio::detached);
+    if (local.home) {
+        local.channel =
+            std::make_shared<VmChannel>(daemon_.io, connect_unix(machine.channel_socket));
+        ++busy_;
+        asio::co_spawn(
+            daemon_.io,
+            [self = shared_from_this(), &local]() -> Task<void> {
+                auto channel = local.channel;
+                co_await channel->run();
+                if (!channel->fault().empty() && !self->stopping_)
+                    self->vm_failed(local, channel->fault());
+                --self->busy_;
+                self->changed_.notify_all();
+            },
+            asio::detached);
+    }
     if (!machine.tap.empty())
         co_await blocking(daemon_.pool, [&] { network::attach_tap(job(), local.vm); });
     watch.lap("network");
@@ -351,6 +354,11 @@ Task<void> Run::boot_vm(LocalVm& local) {
     if (stopping_ || failed()) co_return;
     co_await blocking(daemon_.pool, [&] { daemon_.hypervisor->resume(domain); });
     watch.lap("resume");
+    if (!local.home) {
+        local.state = VmState::running;
+        changed_.notify_all();
+        co_return;
+    }
     // A daemon that comes back finds a guest that may just be busy; only a first boot has a time
     // limit.
     co_await local.channel->configure(guest_config(local.vm), rebooted_daemon && ready_
@@ -361,6 +369,7 @@ Task<void> Run::boot_vm(LocalVm& local) {
     if (failed() || stopping_) co_return;
     if (source_ && !rebooted_daemon) end_other_sessions(local);
     local.state = VmState::running;
+    local.connected = true;
     if (source_)
         spdlog::info("job {}: {} goes on", name(), local.vm.name);
     else
@@ -369,6 +378,29 @@ Task<void> Run::boot_vm(LocalVm& local) {
     reports_[local.vm.index] = {VmState::running, {}, {}};
     check_ready();
     changed_.notify_all();
+}
+
+Task<void> Run::create_domain(LocalVm& local, const vm::Machine& machine) {
+    co_await blocking(daemon_.pool, [this, &machine] {
+        pid_t qemu = daemon_.hypervisor->create_paused(machine);
+        vm::enter_leaf(*cgroup_, qemu);
+        // When the job is over its memory the VM is what must go: were it a small process of the
+        // step, nobody could name the VM.
+        std::ofstream(fmt::format("/proc/{}/oom_score_adj", qemu)) << 1000;
+    });
+    local.started = true;
+    local.started_at = now_s();
+    co_await save();
+}
+
+Task<void> Run::take_over(LocalVm& local) {
+    std::string fault;
+    try {
+        co_await boot_vm(local);
+    } catch (const std::exception& error) {
+        fault = error.what();
+    }
+    if (!fault.empty()) vm_failed(local, fault);
 }
 
 nlohmann::json Run::guest_config(const plan::Vm& vm) const {

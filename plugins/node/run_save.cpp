@@ -10,6 +10,7 @@
 #include "plugins/node/cut.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/session.h"
@@ -50,6 +51,7 @@ std::shared_ptr<Cut> Run::checkpoint(bool stay) {
     if (suspension_->suspended())
         throw Error("job {}: it is suspended; after scontrol resume {} it can be saved", job().id,
                     job().id);
+    if (migration_->moving()) throw Error("job {}: a VM of it is just moving", job().id);
     // ready_ may be an earlier daemon's word.
     const bool running = std::all_of(vms_.begin(), vms_.end(),
                                      [](const auto& vm) { return vm->state == VmState::running; });
@@ -76,7 +78,8 @@ Task<void> Run::save_periodically() {
     while (!stopping_ && !failed()) {
         const auto due = Clock::now() + every;
         while (Clock::now() < due && !stopping_ && !failed()) co_await changed_.wait(due);
-        while (suspension_->suspended() && !stopping_) co_await changed_.wait();
+        while ((suspension_->suspended() || migration_->moving()) && !stopping_)
+            co_await changed_.wait();
         if (stopping_ || failed()) break;
         std::string fault;
         try {
@@ -122,6 +125,7 @@ void Run::follow(const SaveOrder& order) {
 
 void Run::peer_lost(const std::string& node, const std::string& why) {
     if (cut_ && is_head()) cut_->node_lost(node, why);
+    if (is_head()) migration_->node_lost(node, why);
     if (save_ && !is_head()) save_->give_up(fmt::format("{}: {}", node, why));
 }
 

@@ -10,6 +10,7 @@
 #include "paths.h"
 #include "plugins/node/daemon.h"
 #include "plugins/node/local_save.h"
+#include "plugins/node/migration.h"
 #include "plugins/node/preemption.h"
 #include "plugins/node/run.h"
 #include "plugins/node/suspension.h"
@@ -39,6 +40,7 @@ Run::Run(Daemon& daemon, Prolog prolog)
     user_.gid = prolog_.gid;
     preemption_ = std::make_unique<Preemption>(daemon_, *this);
     suspension_ = std::make_unique<Suspension>(daemon_, *this);
+    migration_ = std::make_unique<Migration>(daemon_, *this);
     folder_ = daemon.config.state_dir / name();
     prolog_at_ =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -98,8 +100,14 @@ std::string Run::to_json() const {
         vms.push_back({{"index", vm->vm.index},
                        {"started", vm->started},
                        {"loaded", vm->loaded},
+                       {"home", vm->home},
+                       {"here", vm->here},
+                       {"leaving", vm->leaving},
+                       {"arriving", vm->arriving},
+                       {"machine_type", vm->machine_type},
                        {"started_at", vm->started_at}});
     json["vms"] = vms;
+    json["hosts"] = migration_->hosts();
     return json.dump(1);
 }
 
@@ -159,13 +167,17 @@ std::shared_ptr<Run> Run::load(Daemon& daemon, const std::filesystem::path& fold
     if (json.contains("plan")) {
         run->plan_ = plan::from_json(json["plan"].dump());
         run->adopt_plan();
-        for (const auto& entry : json.at("vms"))
-            for (auto& vm : run->vms_)
-                if (vm->vm.index == entry.at("index").get<std::uint32_t>()) {
-                    vm->started = entry.at("started");
-                    vm->loaded = entry.value("loaded", false);
-                    vm->started_at = entry.at("started_at");
-                }
+        run->migration_->load_hosts(json.value("hosts", nlohmann::json::object()));
+        for (const auto& entry : json.at("vms")) {
+            LocalVm& vm = run->lodger(entry.at("index"));
+            vm.started = entry.at("started");
+            vm.loaded = entry.value("loaded", false);
+            vm.started_at = entry.at("started_at");
+            vm.here = entry.value("here", true);
+            vm.leaving = entry.value("leaving", std::uint64_t{0});
+            vm.arriving = entry.value("arriving", std::uint64_t{0});
+            vm.machine_type = entry.value("machine_type", std::string());
+        }
     }
     // After a reboot of the host nothing of the run can be alive, whatever pids say.
     if (json.at("host_boot_id") != host_boot_id()) {

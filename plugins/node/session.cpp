@@ -167,6 +167,14 @@ void Session::lost(const std::string& reason) {
     work_.notify_all();
 }
 
+// It finds its way back by itself, and asks again for what is not acknowledged.
+void Session::cut() {
+    if (ending_) return;
+    queue_.clear();
+    ending_ = true;
+    work_.notify_all();
+}
+
 Task<void> Session::write_loop() {
     for (;;) {
         if (queue_.empty()) {

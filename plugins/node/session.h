@@ -27,6 +27,7 @@ class Session : public SessionEnd {
 
     void from_guest(const channel::Frame& frame) override;
     void lost(const std::string& reason) override;
+    void cut() override;
 
     // Called with a signal that Slurm sent the task, by which it may announce a preemption, and
     // whether holon-run holds it back until pass_on().

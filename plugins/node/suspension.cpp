@@ -52,11 +52,12 @@ Task<void> Suspension::listen(std::shared_ptr<Run> run,
 bool Suspension::settled() {
     bool all = true;
     for (const auto& vm : run_.vms())
-        all = all && (vm->state != VmState::running || vm->stands == suspended_);
+        all = all && (vm->state != VmState::running || vm->stands == suspended_ ||
+                      vm->leaving != 0 || vm->arriving != 0);
     if (all || !suspended_) return all;
     const auto save = run_.local_save();
     if (!save || !save->active() || save->standing()) return false;
-    if (save->report().reached < SaveReached::stopped) save->give_up("the job is suspended");
+    if (save->report().reached < SaveReached::marked) save->give_up("the job is suspended");
     return true;
 }
 
@@ -65,7 +66,7 @@ Task<void> Suspension::settle(LocalVm& vm) {
     const bool stand = suspended_;
     // One that was saved to end the job goes on when the save lets it.
     const bool held = run_.local_save() && run_.local_save()->standing();
-    if (!held || stand)
+    if (vm.here && (!held || stand))
         co_await blocking(daemon_.pool, [&] {
             if (stand)
                 daemon_.hypervisor->suspend(domain);
@@ -100,7 +101,8 @@ Task<void> Suspension::watch(std::shared_ptr<Run> run) {
         }
         std::string fault;
         for (const auto& vm : run->vms()) {
-            if (vm->state != VmState::running || vm->stands == suspended_ || run->stopping())
+            if (vm->state != VmState::running || vm->stands == suspended_ || run->stopping() ||
+                vm->leaving != 0 || vm->arriving != 0)
                 continue;
             try {
                 co_await settle(*vm);

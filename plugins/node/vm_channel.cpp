@@ -20,9 +20,9 @@ nlohmann::json parse_guest_json(const std::string& text) {
 
 }  // namespace
 
-VmChannel::VmChannel(asio::io_context& io, std::filesystem::path socket)
+VmChannel::VmChannel(asio::io_context& io, os::Fd socket)
     : io_(io),
-      socket_(io, connect_unix(socket).release()),
+      socket_(io, socket.release()),
       decoder_(channel::Decoder::Mode::resync),
       changed_(io),
       room_(io),
@@ -216,6 +216,11 @@ void VmChannel::end_session(std::uint64_t session) {
 void VmChannel::detach(std::uint64_t session, const SessionEnd* end) {
     auto found = sessions_.find(session);
     if (found != sessions_.end() && found->second == end) sessions_.erase(found);
+}
+
+void VmChannel::cut_sessions() {
+    auto sessions = std::exchange(sessions_, {});
+    for (auto& [id, end] : sessions) end->cut();
 }
 
 void VmChannel::lose_sessions(const std::string& reason) {

@@ -15,6 +15,7 @@
 
 #include "plugins/channel/frame.h"
 #include "plugins/node/event.h"
+#include "plugins/os/fd.h"
 
 namespace holon::node {
 
@@ -25,11 +26,14 @@ class SessionEnd {
     virtual void from_guest(const channel::Frame& frame) = 0;
     // The VM is lost; no frame follows.
     virtual void lost(const std::string& reason) = 0;
+    // The conversation with the VM is broken, the VM is not: the client is to come back.
+    virtual void cut() = 0;
 };
 
 class VmChannel {
   public:
-    VmChannel(asio::io_context& io, std::filesystem::path socket);
+    // SOCKET is connected to that of QEMU.
+    VmChannel(asio::io_context& io, os::Fd socket);
 
     // Reads and writes until QEMU closes or the guest breaks the protocol; then fault() says why.
     Task<void> run();
@@ -49,6 +53,7 @@ class VmChannel {
     void attach(std::uint64_t session, SessionEnd* end);
     void detach(std::uint64_t session, const SessionEnd* end);
     void lose_sessions(const std::string& reason);
+    void cut_sessions();
     // The VM stood for a while: its guest is told what time it is.
     void set_clock();
     // Ends a session that nobody will attach to.

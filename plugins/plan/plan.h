@@ -4,7 +4,7 @@
 //
 // A pure function of (spec, allocation, job): every node of a job computes the same plan by itself,
 // so nothing has to be agreed over the network. A started job's plan is stored by holond and never
-// recomputed. Any thread.
+// recomputed; where a VM has moved is beside it (plugins/node/migration.h). Any thread.
 #pragma once
 
 #include <cstdint>

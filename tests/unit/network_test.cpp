@@ -81,6 +81,19 @@ TEST(NetworkForwarding, AddsOnlyWhatIsMissing) {
               "fdb append 02:00:00:2a:00:02 dev hx42.1 dst 192.0.2.3 self permanent\n");
 }
 
+TEST(NetworkForwarding, FollowsAVmToAnotherNodeAndHome) {
+    const plan::Plan plan = three_nodes();
+    const auto table = forwarding_table(plan, of_first_node());
+    const std::set<Forward> before(table.begin(), table.end());
+    const plan::Vm& vm = plan.vms.at(2);
+    EXPECT_EQ(relocation_batch({42, 1}, vm, "192.0.2.2", before),
+              "fdb append 02:00:00:2a:00:02 dev hx42.1 dst 192.0.2.2 self permanent\n"
+              "fdb del 02:00:00:2a:00:02 dev hx42.1 dst 192.0.2.3 self\n");
+    EXPECT_EQ(relocation_batch({42, 1}, vm, "192.0.2.3", before), "");
+    EXPECT_EQ(relocation_batch({42, 1}, vm, "", before),
+              "fdb del 02:00:00:2a:00:02 dev hx42.1 dst 192.0.2.3 self\n");
+}
+
 TEST(NetworkLinks, PutTheVxlanOnThePortOfThePlanWithoutLearning) {
     plan::Plan plan = three_nodes();
     plan.udp_port_offset = 3;
