@@ -23,6 +23,8 @@ int place(const Arguments& arguments);
 int doctor(const Arguments& arguments);
 int drain(const Arguments& arguments);
 int migrate(const Arguments& arguments);
+int usage(const Arguments& arguments);
+int top(const Arguments& arguments);
 
 // One subcommand's options and operands, and its help.
 class CommandLine {

@@ -19,6 +19,8 @@ struct Entry {
 constexpr Entry commands[] = {
     {"status", "your VMs: job, node, size, state, uptime, address (also: holon ps)", status},
     {"console", "what a VM wrote to its console, and goes on writing", console},
+    {"usage", "what the VMs of a job have used, also when it has ended", usage},
+    {"top", "what goes on in the virtual SMP of a job", top},
     {"checkpoint", "save a running job; list, show, verify and remove what was saved", checkpoint},
     {"image", "list, build, import, inspect and remove images", image},
     {"place", "which nodes a VM job would get, and why", place},
@@ -73,10 +75,11 @@ int dispatch(Arguments arguments) {
         return exit_usage;
     }
     if (const Entry* entry = find(name)) return entry->run(arguments);
-    std::cerr << "holon: no command '" << name
-              << "'; there are status, console, checkpoint, image, place, migrate, drain, doctor, "
-                 "version "
-                 "and help\n";
+    std::cerr
+        << "holon: no command '" << name
+        << "'; there are status, console, usage, top, checkpoint, image, place, migrate, drain, "
+           "doctor, version "
+           "and help\n";
     return exit_usage;
 }
 

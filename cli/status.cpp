@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "plugins/config/config.h"
 #include "plugins/os/error.h"
+#include "plugins/plan/plan.h"
 
 namespace holon::cli {
 
@@ -26,6 +27,40 @@ std::uint64_t vm_number(const json& vm) {
 }
 
 std::uint32_t job_of(const json& vm) { return vm.value("job", 0u); }
+
+// A virtual SMP as the one machine that it is, from its parts, which are by number.
+json whole_of(const std::vector<const json*>& parts) {
+    json whole = *parts.front();
+    std::vector<std::string> nodes;
+    std::uint32_t cpus = 0;
+    double cpu_s = 0, uptime = 0;
+    std::uint64_t peak = 0;
+    std::string state, address;
+    for (const json* part : parts) {
+        cpus += part->value("vcpus", 0u);
+        cpu_s += part->value("cpu_s", 0.0);
+        peak += part->value("peak_mb", std::uint64_t{0});
+        uptime = std::max(uptime, part->value("uptime_s", 0.0));
+        const std::string node = part->value("node", "");
+        if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
+        // It is what the part that is behind is.
+        if (state.empty() || state == "running") state = part->value("state", "");
+        if (part->value("home", false)) {
+            whole["memory_mb"] = part->value("memory_mb", std::uint64_t{0});
+            address = part->value("address", "");
+        }
+    }
+    whole["vm"] = fmt::format("smp-{}", job_of(whole));
+    whole["node"] = plan::compress_hostlist(nodes);
+    whole["vcpus"] = cpus;
+    whole["cpu_s"] = cpu_s;
+    whole["peak_mb"] = peak;
+    whole["uptime_s"] = uptime;
+    whole["state"] = state;
+    whole["address"] = address;
+    whole["reason"] = "";
+    return whole;
+}
 
 }  // namespace
 
@@ -45,22 +80,37 @@ View collect(const std::vector<Answer>& answers) {
 }
 
 std::string status_text(const View& view, bool with_user) {
-    std::vector<std::string> header{">JOB", "VM",    "NODE",    ">VCPUS",
-                                    ">MEM", "STATE", ">UPTIME", "ADDRESS"};
+    std::vector<std::string> header{">JOB", "VM",    "NODE",  ">VCPUS",  ">CPU-TIME",
+                                    ">MEM", ">PEAK", "STATE", ">UPTIME", "ADDRESS"};
     if (with_user) header.insert(header.begin() + 1, "USER");
     std::vector<std::vector<std::string>> rows;
     std::string reasons;
-    for (const json& vm : view.vms) {
+    const auto add = [&](const json& vm, bool part) {
         const auto text = [&](const char* key) { return printable(vm.value(key, "")); };
         const double uptime = vm.value("uptime_s", 0.0);
-        rows.push_back({std::to_string(job_of(vm)), text("vm"), text("node"),
-                        std::to_string(vm.value("vcpus", 0u)),
-                        memory_text(vm.value("memory_mb", std::uint64_t{0})), text("state"),
+        const double cpu = vm.value("cpu_s", 0.0);
+        const auto peak = vm.value("peak_mb", std::uint64_t{0});
+        rows.push_back({part ? "" : std::to_string(job_of(vm)), (part ? "  " : "") + text("vm"),
+                        text("node"), std::to_string(vm.value("vcpus", 0u)),
+                        cpu > 0 ? duration_text(cpu) : "-",
+                        memory_text(vm.value("memory_mb", std::uint64_t{0})),
+                        peak > 0 ? memory_text(peak) : "-", text("state"),
                         uptime > 0 ? duration_text(uptime) : "-",
                         text("address").empty() ? "-" : text("address")});
-        if (with_user) rows.back().insert(rows.back().begin() + 1, text("user"));
+        if (with_user)
+            rows.back().insert(rows.back().begin() + 1, part ? std::string() : text("user"));
         if (!text("reason").empty())
             reasons += fmt::format("job {}: {}: {}\n", job_of(vm), text("vm"), text("reason"));
+    };
+    for (std::size_t i = 0; i < view.vms.size();) {
+        std::vector<const json*> parts;
+        std::size_t end = i;
+        for (; end < view.vms.size() && job_of(view.vms[end]) == job_of(view.vms[i]); ++end)
+            parts.push_back(&view.vms[end]);
+        const bool smp = view.vms[i].value("smp", false);
+        if (smp) add(whole_of(parts), false);
+        for (const json* part : parts) add(*part, smp);
+        i = end;
     }
     return table(header, rows) + reasons;
 }
@@ -68,18 +118,23 @@ std::string status_text(const View& view, bool with_user) {
 int status(const Arguments& arguments) {
     bool as_json = false;
     std::string job;
-    CommandLine line("status [-j JOB] [--json]",
-                     "Shows the VMs of your running jobs (root: of everybody's), asked from the "
-                     "nodes they run on.\n"
-                     "STATE is one of\n"
-                     "  waiting   for Slurm or for the image\n"
-                     "  booting   until the VM has answered\n"
-                     "  running   the job can use it\n"
-                     "  moving    to another node of the job\n"
-                     "  suspended it stands until Slurm resumes the job\n"
-                     "  saved     it stands as it was saved, and the job ends\n"
-                     "  failed    with the reason under the table\n"
-                     "A node that does not answer is named on stderr, and the exit status is 1.");
+    CommandLine line(
+        "status [-j JOB] [--json]",
+        "Shows the VMs of your running jobs (root: of everybody's), asked from the "
+        "nodes they run on; a virtual\n"
+        "SMP (--vm-smp) as one machine, with its VMs below. MEM is what the VM has (of an "
+        "SMP its home: what a process\n"
+        "can use), CPU-TIME and PEAK what its QEMU has used of the node's CPUs and "
+        "memory.\n"
+        "STATE is one of\n"
+        "  waiting   for Slurm or for the image\n"
+        "  booting   until the VM has answered\n"
+        "  running   the job can use it\n"
+        "  moving    to another node of the job\n"
+        "  suspended it stands until Slurm resumes the job\n"
+        "  saved     it stands as it was saved, and the job ends\n"
+        "  failed    with the reason under the table\n"
+        "A node that does not answer is named on stderr, and the exit status is 1.");
     namespace po = boost::program_options;
     line.options().add_options()("job,j", po::value(&job)->value_name("JOB"),
                                  "only this job (42, or 42_3 of an array)")(

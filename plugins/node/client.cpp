@@ -276,6 +276,21 @@ Task<void> status(Daemon& daemon, Connection& client, const json& request) {
     co_await client.send(reply);
 }
 
+// The asker's VMs of a job, run by run: those that live and those on record.
+Task<void> usage(Daemon& daemon, Connection& client, const json& request) {
+    const std::uint32_t job = request.at("job");
+    auto records = co_await blocking(daemon.pool, [&] { return daemon.usage_log.of_job(job); });
+    for (auto& [key, run] : daemon.runs)
+        if (key.first == job && !run->stopping())
+            for (auto& record : run->usage()) records.push_back(std::move(record));
+    json list = json::array();
+    for (auto& record : records)
+        if (client.uid() == 0 || record.value("uid", json()) == client.uid())
+            list.push_back(std::move(record));
+    json reply = {{"ok", true}, {"node", daemon.host}, {"vms", list}};
+    co_await client.send(reply);
+}
+
 std::string base64(std::string_view bytes) {
     static constexpr char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -452,6 +467,8 @@ Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
             co_await session(daemon, *client, request);
         } else if (op == "status") {
             co_await status(daemon, *client, request);
+        } else if (op == "usage") {
+            co_await usage(daemon, *client, request);
         } else if (op == "console") {
             co_await console(daemon, client, request);
         } else if (op == "checkpoint") {

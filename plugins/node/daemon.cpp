@@ -164,6 +164,7 @@ Task<void> Daemon::recover() {
     std::vector<std::shared_ptr<Run>> dead;
     std::error_code none;
     for (const auto& entry : std::filesystem::directory_iterator(config.state_dir, none)) {
+        if (!entry.is_directory()) continue;  // usage_log
         try {
             auto run = Run::load(*this, entry.path());
             runs[{run->job().id, run->job().restart}] = run;

@@ -12,6 +12,7 @@
 #include "plugins/node/controller_hosts.h"
 #include "plugins/node/event.h"
 #include "plugins/node/run.h"
+#include "plugins/node/usage_log.h"
 #include "plugins/vm/vm.h"
 #include "select/site/snapshot.h"
 
@@ -31,6 +32,7 @@ struct Daemon {
     config::Config config;
     std::string host;  // short host name
     ControllerHosts controllers;
+    UsageLog usage_log{config.state_dir / "usage.jsonl"};
     std::unique_ptr<vm::Hypervisor> hypervisor;
     std::optional<vm::Acceleration>
         acceleration;  // known some seconds after the first start on a node

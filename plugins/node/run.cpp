@@ -17,6 +17,7 @@
 #include "plugins/node/suspension.h"
 #include "plugins/os/error.h"
 #include "plugins/os/file.h"
+#include "plugins/vm/usage.h"
 
 namespace holon::node {
 
@@ -248,6 +249,7 @@ nlohmann::json Run::status() const {
         if (!vm->here) continue;
         nlohmann::json timings = nlohmann::json::object();
         for (const auto& [phase, seconds] : vm->timings) timings[phase] = seconds;
+        const auto used = vm::usage_of(vm::domain_name(job(), vm->vm.index)).value_or(vm::Usage{});
         list.push_back({{"job", job().id},
                         {"restart", job().restart},
                         {"user", prolog_.user},
@@ -255,6 +257,10 @@ nlohmann::json Run::status() const {
                         {"node", vm->vm.node},
                         {"vcpus", vm->vm.cpus},
                         {"memory_mb", vm->vm.memory_mb},
+                        {"cpu_s", used.cpu_s},
+                        {"peak_mb", used.peak_mb},
+                        {"smp", is_smp()},
+                        {"home", is_smp() && vm->vm.index == plan::home(*plan_).index},
                         {"state", standing                                  ? "saved"
                                   : vm->leaving != 0                        ? "moving"
                                   : suspension_->suspended() && vm->started ? "suspended"
@@ -309,6 +315,43 @@ void Run::end_work() {
 // --- The end
 // ---------------------------------------------------------------------------------------------------------
 
+std::vector<nlohmann::json> Run::usage() const {
+    const double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    std::vector<nlohmann::json> records;
+    for (const auto& vm : vms_) {
+        if (!vm->started) continue;
+        const auto used = vm::usage_of(vm::domain_name(job(), vm->vm.index));
+        nlohmann::json record{{"job", job().id},      {"restart", job().restart},
+                              {"uid", prolog_.uid},   {"user", prolog_.user},
+                              {"vm", vm->vm.name},    {"node", vm->vm.node},
+                              {"vcpus", vm->vm.cpus}, {"memory_mb", vm->vm.memory_mb},
+                              {"smp", is_smp()},      {"began", vm->started_at},
+                              {"ended", now},         {"cpu_s", nullptr},
+                              {"peak_mb", nullptr}};
+        if (used) {
+            record["cpu_s"] = used->cpu_s;
+            record["peak_mb"] = used->peak_mb;
+        }
+        records.push_back(std::move(record));
+    }
+    return records;
+}
+
+// Once for each run: what is torn down a second time has no folder, or no VM, any more.
+Task<void> Run::record_usage() {
+    if (usage_recorded_) co_return;
+    usage_recorded_ = true;
+    std::string fault;
+    try {
+        const auto records = usage();
+        co_await blocking(daemon_.pool, [&] { daemon_.usage_log.add(records); });
+    } catch (const std::exception& error) {
+        fault = error.what();
+    }
+    if (!fault.empty()) spdlog::warn("job {}: what it used is not recorded: {}", name(), fault);
+}
+
 Task<void> Run::tear_down() {
     auto self = shared_from_this();
     while (tearing_) co_await changed_.wait();
@@ -337,6 +380,7 @@ Task<void> Run::tear_down() {
         }
         co_return false;
     };
+    co_await record_usage();
     std::uint32_t vm_count = static_cast<std::uint32_t>(vms_.size());
     for (std::uint32_t i = 0; i < vm_count; ++i) {
         std::string domain = vm::domain_name(job(), vms_[i]->vm.index);

@@ -195,6 +195,8 @@ class Run : public std::enable_shared_from_this<Run> {
     // How a virtual SMP is to look to a task: one node of this name, with all CPUs.
     nlohmann::json smp_environment() const;
     nlohmann::json status() const;
+    // What its VMs here have used so far, as usage_log.h has it. Reads /proc.
+    std::vector<nlohmann::json> usage() const;
 
   private:
     Daemon& daemon_;
@@ -257,6 +259,8 @@ class Run : public std::enable_shared_from_this<Run> {
     Task<void> save();
     std::string to_json() const;
     void phase(const std::string& text);
+    Task<void> record_usage();
+    bool usage_recorded_ = false;
 };
 
 }  // namespace holon::node

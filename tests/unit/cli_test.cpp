@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/status.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "plugins/os/error.h"
 
 namespace holon::cli {
@@ -82,9 +83,45 @@ TEST(Status, SortsByJobAndByTheVmsNumber) {
 TEST(Status, ShowsTheUserToRootOnly) {
     const View view = collect({answer("n1", {vm(42, "vm0", "n1")})});
     EXPECT_EQ(status_text(view, false),
-              "JOB  VM   NODE  VCPUS   MEM  STATE    UPTIME  ADDRESS\n"
-              " 42  vm0  n1        2  384M  running    0:12  10.77.0.1\n");
+              "JOB  VM   NODE  VCPUS  CPU-TIME   MEM  PEAK  STATE    UPTIME  ADDRESS\n"
+              " 42  vm0  n1        2         -  384M     -  running    0:12  10.77.0.1\n");
     EXPECT_THAT(status_text(view, true), HasSubstr("JOB  USER   VM"));
+}
+
+TEST(Status, ShowsAVirtualSmpAsOneMachineWithItsParts) {
+    json first = vm(42, "vm0", "n1"), second = vm(42, "vm1", "n2");
+    for (json* part : {&first, &second}) (*part)["smp"] = true;
+    first["vcpus"] = 1;
+    first["cpu_s"] = 61.0;
+    second["home"] = true;
+    second["vcpus"] = 3;
+    second["memory_mb"] = 1024;
+    second["address"] = "10.77.0.2";
+    second["peak_mb"] = 500;
+    second["state"] = "booting";
+    const View view = collect(
+        {answer("n1", {first}), answer("n2", {second}), answer("n3", {vm(43, "vm0", "n3")})});
+    EXPECT_EQ(
+        status_text(view, true),
+        "JOB  USER   VM      NODE    VCPUS  CPU-TIME   MEM  PEAK  STATE    UPTIME  ADDRESS\n"
+        " 42  alice  smp-42  n[1-2]      4      1:01    1G  500M  booting    0:12  10.77.0.2\n"
+        "              vm0   n1          1      1:01  384M     -  running    0:12  10.77.0.1\n"
+        "              vm1   n2          3         -    1G  500M  booting    0:12  10.77.0.2\n"
+        " 43  alice  vm0     n3          2         -  384M     -  running    0:12  10.77.0.1\n");
+}
+
+TEST(Usage, IsShownRunByRunWithTheSum) {
+    const json vm0{{"restart", 0},     {"vm", "vm0"},    {"node", "n1"},
+                   {"vcpus", 2},       {"began", 100.0}, {"ended", 200},
+                   {"memory_mb", 384}, {"cpu_s", 150.0}, {"peak_mb", 501}};
+    json died = vm0;
+    died["restart"] = 1;
+    died["cpu_s"] = died["peak_mb"] = nullptr;
+    EXPECT_EQ(usage_text({died, vm0}),
+              "RUN  VM   NODE  VCPUS  ELAPSED  CPU-TIME   MEM  PEAK\n"
+              "  0  vm0  n1        2     1:40      2:30  384M  501M\n"
+              "  1  vm0  n1        2     1:40         -  384M     -\n"
+              "2:30 of CPU time in all, 75 % of what the VMs could have had\n");
 }
 
 TEST(Status, GivesTheReasonOfAFailedVmWithoutItsControlCharacters) {

@@ -42,12 +42,18 @@ for vm in vm1 vm2; do
     console=$(alice timeout 60 holon console -j "$job" "$vm" </dev/null 2>&1)
     shows "$vm spent CPU time on its threads" 'was process [0-9]+: CPU time ([1-9]|0\.[0-9]*[1-9])' "$console"
 done
-shows "holon status shows the parts" "$job +vm2 +n3 +2 .* running" "$(alice holon status)"
+status=$(alice holon status)
+shows "holon status shows it as one machine" "^ *$job +smp-$job +n\\[1-3\\] +6 +[0-9:]+ .* running " "$status"
+shows "with its parts" "^ +vm2 +n3 +2 +[0-9:]+ .* running " "$status"
+shows "holon top asks the engine on it" '^PID +USER +PROGRAM|^no program of yours has threads' "$(alice holon top "$job" -- --once 2>&1)"
 
 # --- A part of it dies
 on n3 kill -KILL "$(on n3 cat "/run/libvirt/qemu/holon-$job.0-vm2.pid")"
 check "the job ends when a VM dies" wait_for_job "$job" 40
 equal "it fails" "FAILED 1:0" "$(job_state "$job") $(job_exit "$job")"
+usage=$(alice holon usage "$job")
+shows "what it used is known after its end" "^ +0 +vm0 +n1 +2 +[0-9:]+ +0?[0-9]+:[0-9]+ " "$usage"
+lacks "to nobody else" vm0 "$(bob holon usage "$job" 2>&1)"
 shows "and the VM and its node are named" "^holon: job $job: vm2 on n3: its QEMU was killed" "$(said smp.out)"
 
 # --- Steps: each task starts on the one machine, whichever node Slurm gave it
