@@ -26,6 +26,9 @@ using namespace std::chrono_literals;
 
 // For a node to make room, and to answer.
 constexpr auto lodging = 60s;
+// For the guest. One that was stopped when the last conversation with it ended was seen not to
+// answer on the next connection; it does on another.
+constexpr auto answering = 10s;
 // For the order to reach a node that was asked for a place.
 constexpr auto order_time = 10s;
 
@@ -444,7 +447,7 @@ Task<void> Migration::hold_channel(std::shared_ptr<Run> run, LocalVm& vm, std::s
           }(run, vm, channel));
     std::string fault;
     try {
-        co_await channel->configure(run->guest_config(vm.vm), Clock::time_point::max());
+        co_await channel->configure(run->guest_config(vm.vm), Clock::now() + answering);
     } catch (const std::exception& error) {
         fault = error.what();
     }
