@@ -83,7 +83,7 @@ back_and_forth() {
     local way
     for way in vm0:n2 vm1:n3 vm0:n1 vm1:n2; do
         check "$1: ${way%:*} moves to ${way#*:}" alice holon migrate "$job:${way%:*}" --to "${way#*:}"
-        check "it is there" is_on "$job" "${way%:*}" "${way#*:}"
+        check "it is there" within 10 is_on "$job" "${way%:*}" "${way#*:}"
         check "the stream goes on" stream_goes_on
     done
 }
