@@ -57,7 +57,7 @@ Conversation::Conversation(std::uint64_t session, std::string open, bool input)
 }
 
 void Conversation::go_on_from(std::uint64_t out, std::uint64_t err) {
-    known_ = reconnected_ = true;
+    known_ = reconnected_ = going_on_ = true;
     out_stream_.received = out_stream_.written = out;
     err_stream_.received = err_stream_.written = err;
 }
@@ -230,6 +230,10 @@ void Conversation::acknowledge(Stream which, bool always) {
 }
 
 void Conversation::attached(std::uint64_t offset) {
+    if (std::exchange(going_on_, false)) {
+        input_base_ = offset;
+        input_start_ = offset;
+    }
     if (offset < input_base_ || offset > input_base_ + input_.size())
         throw Error("the VM wants input from offset {}, which is not here", offset);
     input_flows_ = true;

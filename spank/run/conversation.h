@@ -26,8 +26,10 @@ class Conversation {
     // OPEN is the OpenRequest's JSON; INPUT is false where the program gets none.
     Conversation(std::uint64_t session, std::string open, bool input);
     // A session that was saved with its VM: output is wanted from these offsets on. Before
-    // connected().
+    // connected(). Of its input the VM has a part, too: how much, is known once it has answered.
     void go_on_from(std::uint64_t out, std::uint64_t err);
+    // Then, once: the offset from which input() is expected to be.
+    std::optional<std::uint64_t> take_input_start() { return std::exchange(input_start_, {}); }
 
     // A connection is there (first or again): queues what must be said on it.
     void connected();
@@ -126,6 +128,8 @@ class Conversation {
     std::uint64_t input_base_ = 0;
     bool input_wanted_;
     bool input_ended_ = false;
+    bool going_on_ = false;  // with a saved session that has not answered yet
+    std::optional<std::uint64_t> input_start_;
     std::deque<std::string> notices_;
     std::vector<std::pair<int, channel::Scope>> held_signals_;
     std::vector<Warning> warnings_;  // that holond has not answered

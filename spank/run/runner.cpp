@@ -248,6 +248,7 @@ void Runner::read_socket() {
     if (n <= 0) return connection_lost();
     if (phase_ == Phase::running) {
         conversation_->feed(std::string_view(bytes, static_cast<std::size_t>(n)));
+        begin_input();
         return;
     }
     received_.append(bytes, static_cast<std::size_t>(n));
@@ -259,8 +260,10 @@ void Runner::read_socket() {
             throw Error("holond on {} sent something that is not JSON", host_name());
         handle_message(json);
     }
-    if (phase_ == Phase::running && !received_.empty())
+    if (phase_ == Phase::running && !received_.empty()) {
         conversation_->feed(std::exchange(received_, {}));
+        begin_input();
+    }
 }
 
 void Runner::handle_message(const nlohmann::json& message) {
@@ -333,8 +336,9 @@ bool Runner::go_on_with_session(const nlohmann::json& message) {
     const auto saved = continuation_of(message);
     if (!saved) return false;
     session_ = saved->session;
-    conversation_ = std::make_unique<Conversation>(session_, std::string(), false);
+    conversation_ = std::make_unique<Conversation>(session_, std::string(), true);
     conversation_->go_on_from(saved->out.offset, saved->err.offset);
+    if (!has_input()) conversation_->input_end();
     const auto told = [this](const char* what, const std::string& why) {
         if (!why.empty()) say(fmt::format("job {}: {}: {}", arguments_.job, what, why));
     };
@@ -348,6 +352,15 @@ bool Runner::go_on_with_session(const nlohmann::json& message) {
 
 // --- the user's side
 // -------------------------------------------------------------------------------------------------
+
+// A program that goes on has read the first part of its input file. Of anything else, a pipe, what
+// comes now is what it has not had.
+void Runner::begin_input() {
+    const auto start = conversation_->take_input_start();
+    struct stat file {};
+    if (start && ::fstat(STDIN_FILENO, &file) == 0 && S_ISREG(file.st_mode))
+        ::lseek(STDIN_FILENO, static_cast<off_t>(*start), SEEK_SET);
+}
 
 void Runner::read_input() {
     char bytes[chunk];

@@ -58,6 +58,7 @@ class Runner {
     void read_signals();
     void pass_on(int signal);
     void read_input();
+    void begin_input();
     void write_output();
     void show_phase(std::string line);
     void show_phases(bool now);

@@ -131,6 +131,39 @@ void write_some(Conversation& conversation, std::string& to, std::size_t most) {
 
 }  // namespace
 
+TEST(Conversation, AProgramThatGoesOnGetsTheRestOfItsInput) {
+    Conversation conversation(id, "", true);
+    conversation.go_on_from(0, 0);
+    Guest guest(conversation);
+    guest.input_ = "it had this";
+    conversation.connected();
+    EXPECT_EQ(conversation.input_room(), 0u);  // before it is known what the VM has
+    guest.listen();
+    EXPECT_EQ(conversation.take_input_start(), std::uint64_t{11});
+    EXPECT_FALSE(conversation.take_input_start());
+    conversation.input(", and the rest");
+    conversation.input_end();
+    guest.listen();
+    EXPECT_EQ(guest.input_, "it had this, and the rest");
+    EXPECT_TRUE(guest.input_ended_);
+    guest.reconnect();
+    guest.listen();
+    EXPECT_FALSE(conversation.take_input_start());
+    EXPECT_EQ(guest.input_, "it had this, and the rest");
+}
+
+TEST(Conversation, AProgramThatGoesOnWithoutInputHearsThatThereIsNoMore) {
+    Conversation conversation(id, "", true);
+    conversation.go_on_from(0, 0);
+    conversation.input_end();
+    Guest guest(conversation);
+    guest.input_ = "it had this";
+    conversation.connected();
+    guest.listen();
+    guest.listen();
+    EXPECT_TRUE(guest.input_ended_);
+}
+
 TEST(RunConversation, OpensWithItsRequestAndNoAttach) {
     Conversation conversation(id, R"({"argv":["true"]})", true);
     Guest guest(conversation);
