@@ -8,7 +8,7 @@ start "$@"
 
 packages=(
     openssh-server openssh-client openmpi-bin libopenmpi-dev gcc g++ make libc6-dev python3 bash
-    iproute2 iputils-ping procps numactl libgomp1 kmod netbase less
+    iproute2 iputils-ping procps numactl libgomp1 kmod netbase less xz-utils sqlite3
 )
 disk_size=8G   # as guests see it; the file grows only with what is written
 
