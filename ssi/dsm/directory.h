@@ -132,9 +132,10 @@ struct Gather {
     bool announced;
 };
 
-/// Who goes through memory in ascending order, seen by requests alone. A stream is a window of
-/// pages sent ahead; when the page behind the window is asked for, the window was used, and the
-/// next is twice as long. Steps of up to `gap` pages are ascending too (the rows of a matrix): all
+/// Who goes through memory in ascending or descending order, seen by requests alone. A stream is a
+/// window of pages sent ahead; when the page behind the window is asked for, the window was used,
+/// and the next is twice as long. A page right below one that was asked for alone begins a
+/// descending stream. Steps of up to `gap` pages are ascending too (the rows of a matrix): all
 /// that lies between is sent along, because it costs less than a request of its own and other
 /// columns are likely to want it.
 template <unsigned nodes, unsigned streams, unsigned unproven, unsigned gap>
@@ -157,29 +158,40 @@ class Streams {
     /// What was granted to it then.
     void touched(Node node, Page first, Page end) {
         auto& own = streams_[node][touches];
-        own.list[own.current] = {first, end, static_cast<std::uint16_t>(end - first), false};
+        own.list[own.current] = {first, end, static_cast<std::uint16_t>(end - first), false, false};
     }
 
     /// What a request tells.
     struct Ahead {
-        unsigned count = 0;  ///< pages behind it to send too
+        unsigned count = 0;  ///< pages behind it to send too, below it if `down`
         unsigned used = 0;   ///< pages sent ahead before that it shows to have been used
         bool steps = false;  ///< some were left out on the way: others may be at work on those
+        bool down = false;
     };
 
     Ahead observe(Node node, Mode mode, Page page, unsigned limit) {
         if (limit == 0) return {};
         auto& own = streams_[node][static_cast<unsigned>(mode)];
         for (auto& stream : own.list) {
-            if (stream.end == 0 || page < stream.begin || page > stream.end + gap) continue;
-            if (page < stream.end) return {};  // one that could not be sent ahead
-            const Ahead ahead{next_window(stream, limit), stream.window,
-                              stream.steps || page != stream.end};
-            stream = {page + 1, page + 1 + ahead.count, static_cast<std::uint16_t>(ahead.count),
-                      ahead.steps};
+            if (stream.end == 0) continue;
+            // One that could not be sent ahead.
+            if (page >= stream.begin && page < stream.end) return {};
+            const bool turns =
+                !stream.down && stream.window == unproven && page + 2 == stream.begin;
+            const bool down = stream.down || turns;
+            if (down ? !turns && (page >= stream.begin || page + gap + 1 < stream.begin)
+                     : page < stream.begin || page > stream.end + gap)
+                continue;
+            const bool left_out = !turns && page != (down ? stream.begin - 1 : stream.end);
+            Ahead ahead{next_window(stream, limit), turns ? 0 : unsigned{stream.window},
+                        stream.steps || left_out, down};
+            if (down && ahead.count > page) ahead.count = static_cast<unsigned>(page);
+            const Page begin = down ? page - ahead.count : page + 1;
+            stream = {begin, begin + ahead.count, static_cast<std::uint16_t>(ahead.count),
+                      ahead.steps, down};
             return ahead;
         }
-        own.list[own.victim] = {page + 1, page + 1 + unproven, unproven, false};
+        own.list[own.victim] = {page + 1, page + 1 + unproven, unproven, false, false};
         own.victim = static_cast<std::uint8_t>((own.victim + 1) % streams);
         return {unproven};
     }
@@ -192,6 +204,7 @@ class Streams {
         Page end;
         std::uint16_t window;
         bool steps;
+        bool down;
     };
     static unsigned next_window(const Stream& stream, unsigned limit) {
         const unsigned next = stream.window ? stream.window * 2U : first_window;

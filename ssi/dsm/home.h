@@ -240,12 +240,18 @@ class Home {
         entry.last_writer = node & 31;
     }
 
-    /// Sends pages ahead of who goes through memory in ascending order, in one grant where they are
-    /// at home. Of pages to be written only those are taken that were where the page asked for was.
+    /// Neighbouring pages, of which `last` came last.
+    struct Run {
+        Page last;
+        unsigned count;
+        bool down;
+    };
+    /// Sends pages ahead of who goes through memory in order, in one grant where they are at home.
+    /// Of pages to be written only those are taken that were where the page asked for was.
     void look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes, std::uint64_t now);
     /// Nobody but the home has to do anything for it.
     bool goes_at_once(const Entry& entry, Page page, Node node, Mode mode, std::uint64_t now) const;
-    void grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now);
+    void grant_run(const Run& run, Node node, Mode mode, std::uint64_t now);
 
     // --- the directory's own
 

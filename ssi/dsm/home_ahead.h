@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Pages that are granted unasked: untouched neighbours, and what lies ahead of who goes through
-// memory in ascending order. Part of home.h.
+// memory in ascending or descending order. Part of home.h.
 #pragma once
 
 #include "ssi/dsm/home.h"
@@ -42,7 +42,7 @@ template <HomePort Port, class Shape>
 void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_t nodes,
                                    std::uint64_t now) {
     const unsigned limit = mode == Mode::write ? config_.prefetch_writes : config_.prefetch_reads;
-    const auto [count, used, steps] =
+    const auto [count, used, steps, down] =
         streams_.observe(node, mode, page, limit < max_ahead ? limit : max_ahead);
     replica_.counters.prefetch_hits += used;
     if (!count) return;
@@ -50,24 +50,31 @@ void Home<Port, Shape>::look_ahead(Node node, Page page, Mode mode, std::uint32_
     // so that a wrong guess is not made again and again.
     const bool first_owners_only = steps && mode == Mode::write;
     const Mapping around = port_.mapping(page);
-    Page run = page + 1;  // [run, each) goes in one grant
-    Page each = run;
-    for (; each < around.end && each <= page + count && !closed(each, node); ++each) {
+    const Page room = down ? page - around.first : around.end - page - 1;
+    Run run{page, 0, down};  // goes in one grant; what comes next goes first
+    for (unsigned i = 1; i <= count && i <= room; ++i) {
+        const Page each = down ? page - i : page + i;
+        if (closed(each, node)) break;
         Entry* entry = make(each);
         if (!entry) return;
         if (is(*entry, Holding::unknown)) resolve(*entry, each);
         const bool alike =
             mode == Mode::read || (entry->nodes == nodes && !(first_owners_only && entry->moved));
         const bool at_once = alike && goes_at_once(*entry, each, node, mode, now);
-        if (at_once && each - run < ahead_run) continue;
-        grant_run(run, each, node, mode, now);
-        run = at_once ? each : each + 1;
-        if (at_once) continue;
+        if (!at_once || run.count == ahead_run) {
+            grant_run(run, node, mode, now);
+            run.count = 0;
+        }
+        if (at_once) {
+            run.last = each;
+            ++run.count;
+            continue;
+        }
         const Work work = work_of(node, mode, 0, true);
         if (!alike || entry->record || satisfied(*entry, work)) continue;
         if (!submit(*entry, each, work, now)) return;
     }
-    grant_run(run, each, node, mode, now);
+    grant_run(run, node, mode, now);
 }
 
 template <HomePort Port, class Shape>
@@ -81,9 +88,10 @@ bool Home<Port, Shape>::goes_at_once(const Entry& entry, Page page, Node node, M
 }
 
 template <HomePort Port, class Shape>
-void Home<Port, Shape>::grant_run(Page first, Page end, Node node, Mode mode, std::uint64_t now) {
-    if (first >= end) return;
-    const auto count = static_cast<unsigned>(end - first);
+void Home<Port, Shape>::grant_run(const Run& run, Node node, Mode mode, std::uint64_t now) {
+    const unsigned count = run.count;
+    if (!count) return;
+    const Page first = run.down ? run.last : run.last + 1 - count, end = first + count;
     const bool writing = mode == Mode::write;
     // Pages to be written are alike: all at home alone, or all shared with the node.
     const bool upgrade = writing && is(*table_.find(first), Holding::shared);

@@ -164,9 +164,9 @@ struct Shape {
     template <class Record>
     using Pool = BlockPool<Record>;
     static constexpr unsigned nodes = node_limit;
-    static constexpr unsigned streams = 8;    ///< ascending accesses followed at a time per node
+    static constexpr unsigned streams = 8;    ///< orderly accesses followed at a time per node
     static constexpr unsigned unproven = 0;   ///< pages sent ahead of an access that stands alone
-    static constexpr unsigned gap = 8;        ///< pages that an ascending access may leave out
+    static constexpr unsigned gap = 8;        ///< pages that an orderly access may leave out
     static constexpr unsigned doubt = 1;      ///< hand-overs of a new page that prove nothing
     static constexpr unsigned discards = 32;  ///< ranges being discarded at a time
     static constexpr unsigned gathers = 4;    ///< ranges being gathered or held at a time

@@ -101,8 +101,8 @@ struct Config {
         50'000;  ///< a page that was asked for stays this long; 0: may go at once
     std::uint32_t first_touch = 16;       ///< untouched pages granted at a time; 1: off
     std::uint32_t ascending_touch = 128;  ///< the same, at most, to who touches in ascending order
-    std::uint32_t prefetch_reads = 256;   ///< largest window ahead of an ascending reader; 0: off
-    std::uint32_t prefetch_writes = 128;  ///< the same for an ascending writer; 0: off
+    std::uint32_t prefetch_reads = 256;   ///< largest window ahead of a reader; 0: off
+    std::uint32_t prefetch_writes = 128;  ///< the same for a writer; 0: off
     bool migratory = true;  ///< pages that wander from writer to writer are granted M on read
 };
 

@@ -461,6 +461,44 @@ TEST(SsiDsm, AReaderThatOverwritesInAscendingOrderIsUpgradedInOneGrant) {
     EXPECT_EQ(net.failure, "");
 }
 
+TEST(SsiDsm, ADescendingReaderIsSentWindowsThatDouble) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 100; ++page) net.begin_with(page, 'a');
+    std::vector<Page> asked;
+    for (Page page = 60; page-- > 0;) {
+        if (net.remote(1).state(page) == PageState::invalid) asked.push_back(page);
+        net.read(1, page);
+    }
+    EXPECT_EQ(asked, (std::vector<Page>{59, 58, 53, 44, 27, 10}));
+    EXPECT_EQ(net.home().counters().prefetch_hits, 4U + 8U + 16U + 16U);
+    EXPECT_EQ(net.failure, "");
+}
+
+TEST(SsiDsm, WhatIsSentAheadOfADescendingReaderEndsWithTheMapping) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 4; ++page) net.begin_with(page, 'a');
+    for (const Page page : {3, 2}) net.read(1, page);
+    EXPECT_EQ(net.remote(1).state(0), PageState::shared);
+    EXPECT_EQ(net.failure, "");
+}
+
+TEST(SsiDsm, ADescendingWriterIsSentPagesToOwn) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 40; ++page) net.begin_with(page, 'a');
+    for (const Page page : {39, 38}) net.write(1, page, 'b');
+    for (Page page = 34; page < 38; ++page)
+        EXPECT_EQ(net.remote(1).state(page), PageState::modified) << page;
+    EXPECT_EQ(net.remote(1).state(33), PageState::invalid);
+}
+
+TEST(SsiDsm, OneWhoGoesBackAPageAfterGoingOnForALongTimeIsNotTakenForDescending) {
+    Net net(with_prefetch());
+    for (Page page = 0; page < 100; ++page) net.begin_with(page, 'a');
+    for (Page page = 50; page < 60; ++page) net.read(1, page);
+    net.read(1, 49);
+    EXPECT_EQ(net.remote(1).state(48), PageState::invalid);
+}
+
 TEST(SsiDsm, AnAscendingWriterIsNotSentWhatAThirdNodeOwns) {
     Net net(with_prefetch());
     for (Page page = 0; page < 40; ++page) net.begin_with(page, 'a');

@@ -67,7 +67,7 @@ void System<how>::encode(std::vector<std::uint8_t>& out, bool swap_nodes, bool s
             const auto& list = Inspector::streams(home_, node, mode);
             put(list.list[0].begin);
             put(list.list[0].end);
-            put(list.list[0].window);
+            put(list.list[0].window | list.list[0].down << 7);
         }
         for (unsigned peer_place = 0; peer_place < nodes; ++peer_place) {
             const Link& link = own.out[node_name(peer_place)];
