@@ -121,7 +121,8 @@ void run_member(Node& node) {
                    {}});
     std::thread([&] {
         std::string last;
-        for (;;) {
+        for (unsigned failed = 1;; ++failed) {
+            const auto began = Clock::now();
             try {
                 be_member(node, number, view);
             } catch (const Refused& refused) {
@@ -131,7 +132,9 @@ void run_member(Node& node) {
             } catch (const std::exception& error) {
                 if (last != error.what()) spdlog::warn("no first node: {}", last = error.what());
             }
-            wait_before_retry();
+            // One that was a member for a while begins anew.
+            if (Clock::now() - began > node.timeout) failed = 1;
+            wait_before_retry(failed);
         }
     }).detach();
     wait_for_end();

@@ -12,7 +12,8 @@ namespace holon::ssi::daemon {
 namespace {
 
 constexpr int heartbeat_ms = 2000;
-constexpr int retry_ms = 500;
+constexpr int retry_ms = 500, first_retry_ms = 25;
+constexpr unsigned first_retries = 80;
 
 }  // namespace
 
@@ -37,6 +38,8 @@ void wait_for_heartbeat(int link, std::chrono::seconds timeout) {
     ::poll(&entry, 1, std::min(heartbeat_ms, static_cast<int>(timeout.count()) * 1000 / 4));
 }
 
-void wait_before_retry() { ::poll(nullptr, 0, retry_ms); }
+void wait_before_retry(unsigned failed) {
+    ::poll(nullptr, 0, failed <= first_retries ? first_retry_ms : retry_ms);
+}
 
 }  // namespace holon::ssi::daemon

@@ -17,7 +17,8 @@ void wait_for_end();
 // lost after TIMEOUT, in which several heartbeats fit.
 void wait_for_heartbeat(int link, std::chrono::seconds timeout);
 
-// Between two attempts to reach a node that does not answer.
-void wait_before_retry();
+// Between two attempts to reach a node that does not answer, of which so many have failed in a row:
+// nodes that start together find each other at once, one that is away for long is not pestered.
+void wait_before_retry(unsigned failed);
 
 }  // namespace holon::ssi::daemon

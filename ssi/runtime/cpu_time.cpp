@@ -11,7 +11,7 @@
 namespace holon::ssi::cpu_time {
 namespace {
 
-constexpr long process_clock = 2, thread_clock = 3;
+constexpr long monotonic_clock = 1, process_clock = 2, thread_clock = 3;
 constexpr long rusage_children = -1, rusage_self = 0, rusage_thread = 1;
 constexpr std::uint64_t second = 1'000'000'000;
 constexpr std::uint64_t no_thread = ~0UL;
@@ -25,6 +25,9 @@ struct Node {
     std::uint32_t asked;   ///< under the space lock
     std::uint64_t thread;  ///< under the space lock: the last answer about a thread
     Sequence answered;
+    std::uint64_t asked_at;  ///< under the space lock: by ask_all(), not answered yet; or 0
+    std::uint64_t took[4];  ///< under the space lock: the last questions; 0: there were not so many
+    unsigned next_took;
 };
 Node nodes[max_nodes];
 Used ended;   ///< of body processes that are no more; under the space lock
@@ -226,15 +229,37 @@ void closed(std::uint32_t node) {
     ended.user += nodes[node].last.user;
     ended.system += nodes[node].last.system;
     nodes[node].last = Used{};
+    nodes[node].asked_at = 0;
+    for (std::uint64_t& took : nodes[node].took) took = 0;
     nodes[node].answered.advance(nodes[node].asked - nodes[node].answered.now());
 }
 
 void ask_all() {
     for (std::uint32_t node = 1; node < process.nodes && process.armed; ++node) {
         if (!process.body_on[node]) continue;
-        const wire::Frame frame{0, wire::Type::ask_cpu_time, 0, ++nodes[node].asked, no_thread, 0};
+        Node& asked = nodes[node];
+        // Only alone on its way it tells how long it takes.
+        if (asked.asked_at == 0 && asked.answered.now() == asked.asked)
+            asked.asked_at = local_clock(monotonic_clock);
+        const wire::Frame frame{0, wire::Type::ask_cpu_time, 0, ++asked.asked, no_thread, 0};
         memory::link(node).send(frame, nullptr);
     }
+}
+
+std::uint64_t round_trip() {
+    std::uint64_t slowest = 0;
+    for (std::uint32_t node = 1; node < process.nodes; ++node) {
+        if (!process.body_on[node]) continue;
+        std::uint64_t least = ~0UL;
+        unsigned known = 0;
+        for (const std::uint64_t took : nodes[node].took) {
+            if (took == 0) continue;
+            ++known;
+            if (took < least) least = took;
+        }
+        if (known > 1 && least > slowest) slowest = least;
+    }
+    return slowest;
 }
 
 std::uint64_t last_of(std::uint32_t node) {
@@ -264,6 +289,10 @@ bool heard(std::uint32_t node, const wire::Frame& frame, const void* payload) {
     memcpy(&used, payload, sizeof used);
     Node& from = nodes[node];
     from.last = used;
+    if (from.asked_at != 0) {
+        from.took[from.next_took++ % 4] = local_clock(monotonic_clock) - from.asked_at;
+        from.asked_at = 0;
+    }
     // An answer that is about no thread may come before the last about one was read.
     if (used.thread != 0) from.thread = used.thread;
     // Each question is answered once, in order.

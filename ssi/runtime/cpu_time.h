@@ -53,6 +53,10 @@ void collect();
 void closed(std::uint32_t node);
 /// Asks all nodes, without waiting. Under the space lock.
 void ask_all();
+/// ns that a question to the node that is slowest now takes, there and back through the agents: the
+/// shortest of each node's last two to four, for one may fall into a pause. 0: not known yet. Under
+/// the space lock.
+std::uint64_t round_trip();
 /// ns that this process has used there, as far as is known. Under the space lock.
 std::uint64_t last_of(std::uint32_t node);
 /// ns that the program's threads have used on all other nodes, as far as is known. Under the space
