@@ -21,6 +21,7 @@
 #include "guest/poweroff.h"
 #include "ssi/daemon/client.h"
 #include "ssi/enter/enter.h"
+#include "ssi/enter/local_socket.h"
 
 namespace holon::guest {
 namespace {
@@ -72,7 +73,15 @@ std::string boot_id() {
     EngineOptions options;
     options.sessions.cgroup_root = cgroups ? cgroup_root : "";
     options.sessions.enter = [&] {
-        if (configurator.home_of_smp()) ssi::enter::enter(ssi::daemon::default_partition, 0);
+        if (!configurator.home_of_smp()) return;
+        // ssid may have ended, and is started again. This is the session's own process: nobody else
+        // waits, and there is nothing to be told by.
+        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        const auto address = ssi::daemon::client_address(ssi::daemon::default_partition);
+        while (!ssi::enter::connect_local(address).valid() &&
+               std::chrono::steady_clock::now() < deadline)
+            ::usleep(50'000);
+        ssi::enter::enter(ssi::daemon::default_partition, 0);
     };
     options.boot_id = boot_id();
     options.configure = [&](const std::string& text, std::function<void(std::string)> done) {

@@ -125,7 +125,18 @@ void Ssid::ended(int status) {
                                           "; its own words are on the VM's console");
         return;
     }
-    again_ = loop_.after(pause, [this] { launch(); });
+    start_again();
+}
+
+void Ssid::start_again() {
+    again_ = loop_.after(pause, [this] {
+        try {
+            launch();
+        } catch (const std::exception& error) {
+            log(std::string("ssid cannot be started again yet: ") + error.what());
+            start_again();
+        }
+    });
 }
 
 }  // namespace holon::guest

@@ -55,6 +55,7 @@ class Ssid {
   private:
     void launch();
     void ended(int status);
+    void start_again();
 
     Loop& loop_;
     Reaper& reaper_;

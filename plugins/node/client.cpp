@@ -148,7 +148,7 @@ Task<void> wait(Daemon& daemon, Connection& client, const json& request) {
         auto deadline = run->boot_deadline();
         const bool in_time = co_await run->changed().wait(deadline);
         // (It moves while the job is suspended.)
-        if (!in_time && Clock::now() >= run->boot_deadline() && !run->ready() && !run->failed()) {
+        if (!in_time && run->boot_time_left() <= 0 && !run->ready() && !run->failed()) {
             std::vector<std::string> lines;
             for (auto& vm : run->vms())
                 if (vm->console && lines.empty()) lines = vm->console->last_lines(12);
@@ -441,10 +441,12 @@ Task<void> check_addressee(Daemon& daemon, Connection& client, const json& reque
 
 }  // namespace
 
-Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client) {
+Task<void> handle_client(Daemon& daemon, std::shared_ptr<Connection> client,
+                         const std::function<void()>& is_root) {
     std::string fault;
     try {
         json request = co_await client->receive(Clock::now() + std::chrono::seconds(10));
+        if (client->uid() == 0) is_root();
         co_await check_addressee(daemon, *client, request);
         std::string op = request.value("op", std::string());
         if (op == "ping") {

@@ -30,8 +30,9 @@ std::string short_host_name() {
     return text.substr(0, text.find('.'));
 }
 
-// Connections that are open at once: by local user, and from other hosts in all. One more is closed
-// at once, so that no user, and nobody on the network, keeps Slurm's hooks (root) from being heard.
+// Connections that are open at once: by local user, and from other hosts in all, but for those that
+// have shown to be root's, which last as long as a job does. One more is closed at once, so that no
+// user, and nobody on the network, keeps Slurm's hooks (root) from being heard.
 constexpr int max_of_user = 1024;
 constexpr int max_remote = 512;
 constexpr uid_t remote_clients = static_cast<uid_t>(-1);
@@ -60,8 +61,13 @@ Task<void> accept_loop(Daemon& daemon, Acceptor& acceptor,
             asio::co_spawn(
                 daemon.io,
                 [&daemon, clients, uid, connection]() -> Task<void> {
-                    co_await handle_client(daemon, connection);
-                    if (--(*clients)[uid] == 0) clients->erase(uid);
+                    bool counted = true;
+                    const std::function<void()> leave = [&] {
+                        if (counted && --(*clients)[uid] == 0) clients->erase(uid);
+                        counted = false;
+                    };
+                    co_await handle_client(daemon, connection, leave);
+                    leave();
                 },
                 asio::detached);
         } catch (const std::exception& problem) {

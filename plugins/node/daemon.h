@@ -3,6 +3,7 @@
 // stop.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,8 +53,10 @@ struct Daemon {
 // Serves until SIGTERM or SIGINT. VMs live on when it returns.
 int serve(const Options& options);
 
-// One request of docs/rpc.md on a fresh connection, until it is answered.
-Task<void> handle_client(Daemon& daemon, std::shared_ptr<class Connection> client);
+// One request of docs/rpc.md on a fresh connection, until it is answered. IS_ROOT is called when it
+// has shown to be root's, of whatever host; it must live until this ends.
+Task<void> handle_client(Daemon& daemon, std::shared_ptr<class Connection> client,
+                         const std::function<void()>& is_root);
 
 // Keeps the head of RUN's job informed, as long as the run lives (peers.h has the messages).
 Task<void> report_to_head(Daemon& daemon, std::shared_ptr<Run> run);

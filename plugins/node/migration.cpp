@@ -233,6 +233,8 @@ Task<void> Migration::lead(std::shared_ptr<Run> run) {
     if (failure_.empty() && (run->stopping() || run->failed())) failure_ = "the job has ended";
     if (failure_.empty()) {
         const auto before = hosts_;
+        // A node that is lost from now on changes nothing: what the disk says is what was decided.
+        std::string unsaved;
         if (order.to == run->plan()->vms.at(order.vm).node)
             hosts_.erase(order.vm);
         else
@@ -240,9 +242,10 @@ Task<void> Migration::lead(std::shared_ptr<Run> run) {
         try {
             co_await run->save_now();
         } catch (const std::exception& error) {
-            failure_ = error.what();
+            unsaved = error.what();
         }
-        if (!failure_.empty()) hosts_ = before;
+        if (!unsaved.empty()) hosts_ = before;
+        failure_ = unsaved;
     }
     const std::uint64_t bytes = reports_[order.from].bytes;
     order_ = {};

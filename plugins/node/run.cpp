@@ -53,14 +53,18 @@ void Run::phase(const std::string& text) {
     changed_.notify_all();
 }
 
-Clock::time_point Run::boot_deadline() const {
+double Run::boot_time_left() const {
     double now =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     std::uint32_t limit = prolog_.spec.boot_timeout_s ? prolog_.spec.boot_timeout_s
                                                       : daemon_.config.vm.boot_timeout_s;
-    double left = std::max(0.0, prolog_at_ + limit - now);
-    return Clock::now() + std::chrono::milliseconds(static_cast<long long>(left * 1000)) +
-           suspension_->lasted();
+    const double suspended = std::chrono::duration<double>(suspension_->lasted()).count();
+    return prolog_at_ + limit + suspended - now;
+}
+
+Clock::time_point Run::boot_deadline() const {
+    const double left = std::max(0.0, boot_time_left());
+    return Clock::now() + std::chrono::milliseconds(static_cast<long long>(left * 1000));
 }
 
 size_t Run::total_count() const {

@@ -133,6 +133,7 @@ class Run : public std::enable_shared_from_this<Run> {
     size_t ready_count() const;
     size_t total_count() const;
     Clock::time_point boot_deadline() const;
+    double boot_time_left() const;  // seconds until then; below 0 where it has passed
 
     // What the run goes on from, once that is known; null where it boots.
     const Source* source() const { return source_ ? &*source_ : nullptr; }

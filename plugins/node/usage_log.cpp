@@ -21,6 +21,7 @@ std::filesystem::path older(const std::filesystem::path& file) { return file.str
 
 void UsageLog::add(const std::vector<nlohmann::json>& records) const {
     if (records.empty()) return;
+    const std::lock_guard one(adding_);
     std::error_code absent;
     if (std::filesystem::file_size(file_, absent) > limit_ && !absent)
         std::filesystem::rename(file_, older(file_), absent);
@@ -38,7 +39,10 @@ std::vector<nlohmann::json> UsageLog::of_job(std::uint32_t job) const {
     std::vector<nlohmann::json> found;
     for (const auto& path : {older(file_), file_}) {
         std::ifstream lines(path);
+        // Parsing all of a large file would take a second; our own lines have no blanks.
+        const std::string key = fmt::format("\"job\":{},", job);
         for (std::string line; std::getline(lines, line);) {
+            if (line.find(key) == std::string::npos) continue;
             auto record = rpc::parse(line);
             if (record.is_object() && record.value("job", nlohmann::json()) == job)
                 found.push_back(std::move(record));

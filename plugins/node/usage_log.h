@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -31,6 +32,7 @@ class UsageLog {
   private:
     std::filesystem::path file_;
     std::uintmax_t limit_;
+    mutable std::mutex adding_;
 };
 
 }  // namespace holon::node
