@@ -115,6 +115,8 @@ run_preempted() {
     check "the controller's daemon knows of the partitions" within 90 knows_of_low
     job=$(submit -p low "${fragments[@]}" -N3 -i "$out/chain" -o "$out/low.out" --vm-checkpoint chain.sh)
     check "it computes in a partition with grace" within 90 beyond 5
+    # They are in no partition that yields.
+    for other in $others; do alice scancel "$other"; done
     high=$(submit -p high -N6 --exclusive -o /dev/null --wrap "until [ -e $out/end ]; do sleep 0.2; done")
     is_requeued() { [[ $(on ctl scontrol -o show job "$job" | grep -o ' Restarts=[0-9]*' | cut -d= -f2) -eq 1 ]]; }
     check "it is preempted, saved and requeued" within 120 is_requeued
